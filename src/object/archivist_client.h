@@ -1,0 +1,46 @@
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "base/id.h"
+#include "http/client.h"
+#include "object/object.h"
+
+namespace terrane::object {
+
+/// What web, background and services ask of the role archivist, over its unix socket. Every failure to reach
+/// it is Error{unavailable}.
+class ArchivistClient {
+ public:
+  ArchivistClient(net::Executor executor, std::filesystem::path socket);
+
+  /// Appends text of the platform's own to a log as a segment of its own. Repeating it with the same segment
+  /// and text is harmless.
+  Task<> append_text(const Id<Object>& log, const std::string& workspace, int segment, std::string_view text);
+  /// Passes a shim's sealed log bytes on; `position` is the byte offset in the sealed segment. Returns the
+  /// segment's durable size. Throws Error{conflict} when bytes before `position` are missing or a later
+  /// segment has begun.
+  Task<std::int64_t> append_sealed(const Id<Object>& log, int segment, std::int64_t position,
+                                   std::string bytes);
+  /// Passes a sealed object on, durable when it returns. A repeat with the same bytes is harmless, other
+  /// bytes are Error{conflict}.
+  Task<> put_sealed(const Id<Object>& object, http::ByteSource& bytes, std::uint64_t length);
+  /// Uploads plaintext as a signed URL's PUT would: sealed, durable and `live` when it returns its size and
+  /// md5.
+  struct Stored {
+    std::int64_t size = 0;
+    std::string md5;
+  };
+  Task<Stored> put_plain(const Id<Object>& object, http::ByteSource& bytes);
+  /// The object's plaintext as a stream. Throws Error{not_found} when its bytes are not there.
+  Task<http::ClientResponse> get(const Id<Object>& object);
+  /// Whether archivist answers at all.
+  Task<> ping();
+  /// Streams a request under /_archivist/ to archivist and its answer back.
+  Task<http::Response> forward(http::Request& request);
+
+ private:
+  http::Client client_;
+};
+
+}  // namespace terrane::object

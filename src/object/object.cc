@@ -1,0 +1,86 @@
+#include "object/object.h"
+
+#include "base/text.h"
+#include "crypto/hash.h"
+#include "object/object_sql.h"
+
+namespace terrane::object {
+namespace {
+
+constexpr std::string_view letter(Access access) {
+  switch (access) {
+    case Access::read: return "r";
+    case Access::write: return "w";
+    case Access::log: return "l";
+  }
+  return "?";
+}
+
+std::optional<Access> from_letter(std::string_view text) {
+  for (Access access : {Access::read, Access::write, Access::log}) {
+    if (text == letter(access)) return access;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Task<> insert(postgres::Tx& tx, const Id<Object>& id, std::string_view kind,
+              const std::string& workspace_id) {
+  co_await tx.run(sql::object_insert, postgres::Params::of(id, kind, workspace_id));
+}
+
+Task<> insert_if_absent(postgres::Tx& tx, const Id<Object>& id, std::string_view kind,
+                        const std::string& workspace_id) {
+  co_await tx.run(sql::object_insert_if_absent, postgres::Params::of(id, kind, workspace_id));
+  std::optional<Object> object = co_await find(tx, id);
+  if (!object || object->kind != kind || object->workspace != workspace_id) {
+    throw Error(Code::conflict, "The object " + id.text() + " is another one.");
+  }
+}
+
+Task<std::optional<Object>> find(postgres::Tx& tx, const Id<Object>& id) {
+  postgres::Result result = co_await tx.run(sql::object_find, postgres::Params::of(id));
+  std::optional<postgres::Row> row = result.one();
+  if (!row) co_return std::nullopt;
+  co_return Object{Id<Object>(row->string("id")), row->string("kind"),      row->string("workspace"),
+                   row->string("status"),         row->opt_integer("size"), row->opt_string("md5")};
+}
+
+Task<bool> mark_live(postgres::Tx& tx, const Id<Object>& id, std::int64_t size,
+                     const std::optional<std::string>& md5) {
+  postgres::Result result = co_await tx.run(sql::object_mark_live, postgres::Params::of(id, size, md5));
+  co_return result.affected() == 1;
+}
+
+Task<> mark_deleted(postgres::Tx& tx, const Id<Object>& id) {
+  co_await tx.run(sql::object_mark_deleted, postgres::Params::of(id));
+}
+
+std::string UrlSigner::sign(const Grant& grant) const {
+  std::string text =
+      std::string(letter(grant.access)) + "." + grant.object.text() + "." + std::to_string(grant.expires);
+  return text + "." + base64url(crypto::hmac_sha256(key_.reveal(), text));
+}
+
+std::string UrlSigner::path(Access access, const Id<Object>& object, std::chrono::seconds life) const {
+  auto minute = std::chrono::ceil<std::chrono::minutes>(now());
+  std::int64_t expires =
+      std::chrono::duration_cast<std::chrono::seconds>(minute.time_since_epoch()).count() + life.count();
+  std::string_view folder = access == Access::log ? "log" : "object";
+  return "/_archivist/v1/" + std::string(folder) + "/" + sign({access, object, expires});
+}
+
+std::optional<Grant> UrlSigner::verify(std::string_view token) const {
+  if (token.size() > 256) return std::nullopt;
+  std::vector<std::string_view> parts = split(token, '.');
+  if (parts.size() != 4) return std::nullopt;
+  std::optional<Access> access = from_letter(parts[0]);
+  std::optional<std::int64_t> expires = parse_int(parts[2]);
+  if (!access || !expires) return std::nullopt;
+  Grant grant{*access, Id<Object>(std::string(parts[1])), *expires};
+  if (!crypto::equal(sign(grant), token)) return std::nullopt;
+  return grant;
+}
+
+}  // namespace terrane::object

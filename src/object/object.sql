@@ -1,0 +1,14 @@
+-- name: object_insert
+INSERT INTO terrane.objects (id, kind, workspace_id, workspace) VALUES ($1, $2, $3, $3)
+
+-- name: object_insert_if_absent
+INSERT INTO terrane.objects (id, kind, workspace_id, workspace) VALUES ($1, $2, $3, $3) ON CONFLICT (id) DO NOTHING
+
+-- name: object_find
+SELECT id, kind, workspace, status, size, md5 FROM terrane.objects WHERE id = $1
+
+-- name: object_mark_live
+UPDATE terrane.objects SET status = 'live', size = $2, md5 = $3, live_at = now() WHERE id = $1 AND status = 'uploading'
+
+-- name: object_mark_deleted
+UPDATE terrane.objects SET status = 'deleted', deleted_at = now() WHERE id = $1 AND status <> 'deleted'

@@ -1,0 +1,30 @@
+#pragma once
+#include "api/api.h"
+#include "http/router.h"
+#include "postgres/database.h"
+#include "user/tokens.h"
+
+namespace terrane::user {
+
+/// The endpoints of users, the own account, user tokens and the first admin. It must outlive the router.
+class UserApi {
+ public:
+  UserApi(postgres::Database& database, Tokens& tokens) : database_(database), tokens_(tokens) {}
+  void add_routes(http::Router& router);
+
+ private:
+  Task<http::Response> show_account(http::Request& request);
+  Task<http::Response> update_account(http::Request& request);
+  Task<http::Response> change_password(http::Request& request);
+  Task<http::Response> show_user(http::Request& request);
+  Task<http::Response> list_tokens(http::Request& request);
+  Task<http::Response> create_token(http::Request& request);
+  Task<http::Response> show_token(http::Request& request);
+  Task<http::Response> delete_token(http::Request& request);
+  Task<http::Response> create_initial_admin(http::Request& request);
+
+  postgres::Database& database_;
+  Tokens& tokens_;
+};
+
+}  // namespace terrane::user

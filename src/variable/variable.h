@@ -1,0 +1,81 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/id.h"
+#include "base/secret.h"
+#include "jsonapi/resource.h"
+#include "postgres/database.h"
+#include "vault_client/vault.h"
+
+namespace terrane::variable {
+
+constexpr std::size_t most_key_bytes = 256;
+constexpr std::size_t most_value_bytes = 256 * 1024;
+constexpr std::size_t most_description_bytes = 512;
+constexpr std::size_t most_variables = 1000;  ///< of one workspace
+constexpr std::size_t most_sealed_bytes =
+    8 * 1024 * 1024;  ///< of one workspace's values in sealed form, which is a third longer
+
+/// A variable of a workspace. Its value is stored sealed by transit, bound to the variable's id.
+struct Variable {
+  static constexpr std::string_view id_prefix = "var";
+  Id<Variable> id;
+  std::string workspace_id;
+  std::string key;
+  std::optional<std::string> value;  ///< in clear; nothing when it is not asked for or must not be shown
+  std::optional<std::string> description;
+  std::string category;  ///< terraform or env
+  bool hcl = false;
+  bool sensitive = false;
+  std::string version_id;    ///< another one after each change
+  std::string sealed_value;  ///< `vault:vN:…`
+};
+
+/// The fields of `vars` on the wire and in the table.
+const jsonapi::Resource& resource();
+
+/// The resource object; the value of a sensitive variable is null.
+json::object encode(const Variable& variable);
+
+/// What is wrong with the key in its category. Throws Error{unprocessable} with a pointer.
+void check_key(std::string_view key, std::string_view category);
+
+/// Checks a change of a variable as a whole: the key in its category, and that nothing sensitive becomes
+/// readable. Throws Error{unprocessable} with a pointer.
+void check_change(const Variable& before, const Variable& after);
+
+/// A workspace's variables in the order they were made, without values in clear.
+Task<std::vector<Variable>> list(postgres::Tx& tx, const std::string& workspace_id);
+/// One variable of a workspace, without its value in clear; with `lock` its row is locked. Nothing when there
+/// is none.
+enum class Lock { none, row };
+Task<std::optional<Variable>> find(postgres::Tx& tx, const std::string& workspace_id, const std::string& id,
+                                   Lock lock);
+/// Seals the value and inserts the row. Throws Error{unprocessable} with a pointer when the key is taken or
+/// the workspace is full.
+Task<> insert(postgres::Tx& tx, vault_client::Vault& vault, const Variable& variable);
+/// Writes the row; seals the value when there is one in clear, else keeps it. Errors as `insert`.
+Task<> update(postgres::Tx& tx, vault_client::Vault& vault, const Variable& variable);
+/// Removes the variable; false when there is none.
+Task<bool> remove(postgres::Tx& tx, const std::string& workspace_id, const std::string& id);
+
+/// Opens the values of all that are not sensitive, in one batch.
+Task<> open_readable(vault_client::Vault& vault, std::vector<Variable>& variables);
+
+/// A variable with its value, as a run gets it.
+struct Value {
+  std::string key;
+  Secret value;
+  std::string category;
+  bool hcl = false;
+  bool sensitive = false;
+};
+
+/// All variables of a workspace with their values, to be frozen into a run. Suspends for the vault.
+Task<std::vector<Value>> variables_of(postgres::Tx& tx, vault_client::Vault& vault,
+                                      const std::string& workspace_id);
+
+}  // namespace terrane::variable
