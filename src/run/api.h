@@ -1,0 +1,67 @@
+#pragma once
+#include <string>
+
+#include "api/api.h"
+#include "object/archivist_client.h"
+#include "object/object.h"
+#include "postgres/database.h"
+#include "run/store.h"
+#include "vault_client/vault.h"
+
+namespace terrane::run {
+
+/// Endpoints of runs, their actions and events, plans and applies.
+class Api {
+ public:
+  struct Needs {
+    net::Executor executor;
+    postgres::Database& database;
+    vault_client::Vault& vault;
+    const object::UrlSigner& urls;
+    std::string origin;  ///< https://host[:port]
+  };
+  explicit Api(Needs needs) : needs_(std::move(needs)) {}
+  void add_routes(http::Router& router);
+
+ private:
+  /// A run that the caller may see, in a transaction; rows are locked in the order workspace, run when `lock`
+  /// says so.
+  struct Seen {
+    Run run;
+    Workspace workspace;
+    organization::WorkspaceAccess access;
+  };
+  Task<Seen> require(postgres::Tx& tx, const http::Request& request, const std::string& id,
+                     workspace::RowLock lock);
+
+  Task<http::Response> create(http::Request& request);
+  Task<http::Response> list(http::Request& request);
+  Task<http::Response> show(http::Request& request);
+  Task<http::Response> confirm(http::Request& request);
+  Task<http::Response> discard(http::Request& request);
+  Task<http::Response> cancel(http::Request& request);
+  Task<http::Response> force_cancel(http::Request& request);
+  Task<http::Response> events(http::Request& request);
+  Task<http::Response> event(http::Request& request);
+  Task<http::Response> queue(http::Request& request);
+  Task<http::Response> capacity(http::Request& request);
+  Task<http::Response> show_plan(http::Request& request);
+  Task<http::Response> run_plan(http::Request& request);
+  Task<http::Response> plan_json(http::Request& request);
+  Task<http::Response> run_plan_json(http::Request& request);
+  Task<http::Response> show_apply(http::Request& request);
+  Task<http::Response> run_apply(http::Request& request);
+  Task<http::Response> import_list(http::Request& request);
+
+  Task<json::object> document(postgres::Tx& tx, const Seen& seen);
+  Task<json::object> plan_document(postgres::Tx& tx, const std::string& id, const Seen& seen);
+  Task<json::object> apply_document(postgres::Tx& tx, const std::string& id, const Seen& seen);
+  Task<json::array> included(postgres::Tx& tx, const Seen& seen, const std::set<std::string>& wanted);
+  Task<http::Response> answer_with(http::Request& request, Id<Run> id, int status);
+  Task<http::Response> json_of(postgres::Tx& tx, const std::string& plan, const Seen& seen);
+  Task<> add_comment(postgres::Tx& tx, http::Request& request, const Seen& seen, const json::object& body);
+
+  Needs needs_;
+};
+
+}  // namespace terrane::run

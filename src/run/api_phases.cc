@@ -1,0 +1,127 @@
+#include "run/api.h"
+#include "run/run_sql.h"
+
+namespace terrane::run {
+namespace {
+
+json::object counts(const PhaseRecord& record) {
+  auto number = [](const std::optional<std::int64_t>& value) {
+    return value ? json::value(*value) : json::value();
+  };
+  return {{"status", record.status},
+          {"status-timestamps", record.status_timestamps},
+          {"resource-additions", number(record.additions)},
+          {"resource-changes", number(record.changes)},
+          {"resource-destructions", number(record.destructions)},
+          {"resource-imports", number(record.imports)},
+          {"execution-details", json::object{{"mode", "remote"}}}};
+}
+
+std::string run_of(const std::string& phase_id) { return "run-" + phase_id.substr(phase_id.find('-') + 1); }
+
+}  // namespace
+
+Task<json::object> Api::plan_document(postgres::Tx& tx, const std::string& id, const Seen& seen) {
+  std::optional<PhaseRecord> plan = co_await find_plan(tx, id);
+  if (!plan) throw Error(Code::not_found, "");
+  json::object attributes = counts(*plan);
+  attributes["has-changes"] = plan->has_changes;
+  attributes["generated-configuration"] = plan->generated_configuration;
+  attributes["permissions"] = json::object{{"can-export", false}};
+  attributes["actions"] = json::object{{"is-exportable", false}};
+  attributes["log-read-url"] =
+      needs_.origin + needs_.urls.path(object::Access::log, Id<Object>(plan->log), object::log_life);
+  json::object out{{"id", plan->id}, {"type", "plans"}, {"attributes", std::move(attributes)}};
+  out["relationships"] = json::object{{"state-versions", json::object{{"data", json::array()}}}};
+  out["links"] = json::object{{"self", "/api/v2/plans/" + plan->id},
+                              {"json-output", "/api/v2/plans/" + plan->id + "/json-output"}};
+  co_return out;
+}
+
+Task<json::object> Api::apply_document(postgres::Tx& tx, const std::string& id, const Seen& seen) {
+  std::optional<PhaseRecord> apply = co_await find_apply(tx, id);
+  if (!apply) throw Error(Code::not_found, "");
+  json::object attributes = counts(*apply);
+  attributes["has-import-list"] = apply->import_list.has_value() && !apply->import_list->empty();
+  attributes["log-read-url"] =
+      needs_.origin + needs_.urls.path(object::Access::log, Id<Object>(apply->log), object::log_life);
+  postgres::Result states = co_await tx.run(sql::apply_state_versions, postgres::Params::of(apply->id));
+  json::array data;
+  for (std::size_t i = 0; i < states.size(); ++i)
+    data.push_back(json::object{{"id", states[i].string("id")}, {"type", "state-versions"}});
+  json::object out{{"id", apply->id}, {"type", "applies"}, {"attributes", std::move(attributes)}};
+  out["relationships"] = json::object{{"state-versions", json::object{{"data", std::move(data)}}}};
+  out["links"] = json::object{{"self", "/api/v2/applies/" + apply->id}};
+  co_return out;
+}
+
+Task<http::Response> Api::show_plan(http::Request& request) {
+  postgres::Tx tx = co_await needs_.database.begin();
+  Seen seen = co_await require(tx, request, run_of(request.parameter("id")), workspace::RowLock::no);
+  json::object shown = co_await plan_document(tx, request.parameter("id"), seen);
+  co_return api::answer(200, jsonapi::document(std::move(shown)));
+}
+
+Task<http::Response> Api::run_plan(http::Request& request) {
+  postgres::Tx tx = co_await needs_.database.begin();
+  Seen seen = co_await require(tx, request, request.parameter("id"), workspace::RowLock::no);
+  json::object shown = co_await plan_document(tx, seen.run.plan, seen);
+  co_return api::answer(200, jsonapi::document(std::move(shown)));
+}
+
+Task<http::Response> Api::json_of(postgres::Tx& tx, const std::string& id, const Seen& seen) {
+  // A plan's JSON holds what the state holds.
+  if (!seen.access.read_state) throw Error(Code::not_found, "");
+  std::optional<PhaseRecord> plan = co_await find_plan(tx, id);
+  if (!plan) throw Error(Code::not_found, "");
+  http::Response response;
+  if (!plan->json_object) {
+    response.status = 204;
+    co_return response;
+  }
+  response.status = 307;
+  response.headers.set("Location",
+                       needs_.origin + needs_.urls.path(object::Access::read, Id<Object>(*plan->json_object),
+                                                        std::chrono::seconds(60)));
+  co_return response;
+}
+
+Task<http::Response> Api::plan_json(http::Request& request) {
+  postgres::Tx tx = co_await needs_.database.begin();
+  Seen seen = co_await require(tx, request, run_of(request.parameter("id")), workspace::RowLock::no);
+  co_return co_await json_of(tx, request.parameter("id"), seen);
+}
+
+Task<http::Response> Api::run_plan_json(http::Request& request) {
+  postgres::Tx tx = co_await needs_.database.begin();
+  Seen seen = co_await require(tx, request, request.parameter("id"), workspace::RowLock::no);
+  co_return co_await json_of(tx, seen.run.plan, seen);
+}
+
+Task<http::Response> Api::show_apply(http::Request& request) {
+  postgres::Tx tx = co_await needs_.database.begin();
+  Seen seen = co_await require(tx, request, run_of(request.parameter("id")), workspace::RowLock::no);
+  json::object shown = co_await apply_document(tx, request.parameter("id"), seen);
+  co_return api::answer(200, jsonapi::document(std::move(shown)));
+}
+
+Task<http::Response> Api::run_apply(http::Request& request) {
+  postgres::Tx tx = co_await needs_.database.begin();
+  Seen seen = co_await require(tx, request, request.parameter("id"), workspace::RowLock::no);
+  json::object shown = co_await apply_document(tx, seen.run.apply, seen);
+  co_return api::answer(200, jsonapi::document(std::move(shown)));
+}
+
+Task<http::Response> Api::import_list(http::Request& request) {
+  postgres::Tx tx = co_await needs_.database.begin();
+  Seen seen = co_await require(tx, request, run_of(request.parameter("id")), workspace::RowLock::no);
+  if (!seen.access.read_state) throw Error(Code::not_found, "");
+  std::optional<PhaseRecord> apply = co_await find_apply(tx, request.parameter("id"));
+  if (!apply || !apply->import_list || apply->import_list->empty()) throw Error(Code::not_found, "");
+  http::Response response;
+  response.headers.set("Content-Type", "text/plain; charset=utf-8");
+  response.body = *apply->import_list;
+  co_return response;
+}
+
+}  // namespace terrane::run

@@ -1,0 +1,87 @@
+#pragma once
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "http/router.h"
+#include "object/archivist_client.h"
+#include "object/object.h"
+#include "postgres/database.h"
+#include "run/store.h"
+#include "user/tokens.h"
+#include "vault_client/vault.h"
+#include "worker_protocol/protocol.h"
+
+namespace terrane::run {
+
+/// What phases get, from the settings.
+struct PhaseLimits {
+  std::chrono::seconds plan_time{2 * 3600};
+  std::chrono::seconds apply_time{24 * 3600};
+  std::int64_t memory_bytes = 2048LL * 1024 * 1024;
+  double cpus = 0;
+  std::int64_t processes = 1024;
+  std::int64_t disk_bytes = 4096LL * 1024 * 1024;
+};
+
+/// The transit key that wraps the data keys of blobs.
+constexpr const char* blob_key = "archivist";
+/// A plan that lost its worker this often is given up.
+constexpr int most_attempts = 5;
+
+/// The job API: what worker nodes and shims ask, on a listener of its own where each client shows its node's
+/// certificate. Every write for a job names the job's lease; a closed lease gets 409. All endpoints may be
+/// repeated.
+class JobApi {
+ public:
+  struct Needs {
+    net::Executor executor;
+    postgres::Database& database;
+    vault_client::Vault& vault;
+    object::ArchivistClient& archivist;
+    user::Tokens& tokens;
+    const object::UrlSigner& urls;
+    std::string hostname;  ///< as configurations name the platform: host[:port]
+    PhaseLimits limits;
+  };
+  explicit JobApi(Needs needs) : needs_(std::move(needs)) {}
+  void add_routes(http::Router& router);
+  /// Fills the reserve of data keys, so that a hand-out does not wait for vault.
+  Task<> fill_reserve();
+
+ private:
+  /// A job whose lease the caller proved.
+  struct Leased {
+    JobRecord job;
+    std::string log;
+    bool open = false;  ///< whether the lease still holds
+  };
+
+  Task<http::Response> register_node(http::Request& request);
+  Task<http::Response> claim(http::Request& request);
+  Task<http::Response> beat(http::Request& request);
+  Task<http::Response> slots(http::Request& request);
+  Task<http::Response> log(http::Request& request);
+  Task<http::Response> put_object(http::Request& request);
+  Task<http::Response> put_state(http::Request& request);
+  Task<http::Response> result(http::Request& request);
+  Task<http::Response> lost(http::Request& request);
+
+  Task<std::vector<worker_protocol::Slot>> take_slots(std::size_t count);
+  Task<worker_protocol::Job> claimed_job(postgres::Tx& tx, const JobRecord& job, Run& run,
+                                         std::vector<worker_protocol::Slot> slots);
+  Task<std::vector<worker_protocol::Variable>> open_variables(const Run& run, json::value frozen,
+                                                              std::optional<std::string> own);
+  Task<Leased> require_lease(postgres::Tx& tx, const http::Request& request);
+  Task<> end_phase(postgres::Tx& tx, const Leased& leased, const worker_protocol::Outcome& outcome,
+                   const std::string& node);
+  Task<> lose(const std::string& job_id, const std::string& lease, std::string reason,
+              std::string import_list, std::string node);
+
+  Needs needs_;
+  std::vector<sealed::DataKey> reserve_;
+  bool filling_ = false;
+};
+
+}  // namespace terrane::run

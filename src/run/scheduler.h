@@ -1,0 +1,39 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "net/io.h"
+#include "postgres/database.h"
+#include "run/store.h"
+
+namespace terrane::run {
+
+/// Decides what happens next to runs that wait: whose turn it is to plan, which planned runs apply by
+/// themselves, which confirmed ones are queued. Every decision is made under the workspace's row, so several
+/// schedulers at once are harmless.
+class Scheduler {
+ public:
+  /// `fallback_engine`: a run that asks for a version nobody registered gets the default engine, with a note
+  /// (setting, on in demo).
+  Scheduler(net::Executor executor, postgres::Database& database, bool fallback_engine);
+  /// Schedules until `stop`; looks when woken and every 2 seconds.
+  Task<> run(net::Stop& stop);
+  /// Called when NOTIFY says that a run or a lock has changed.
+  void wake() {
+    woken_ = true;
+    event_.notify();
+  }
+
+ private:
+  Task<std::size_t> look();
+  Task<bool> advance(std::string run_id, std::string workspace_id);
+  Task<bool> start(postgres::Tx& tx, const Workspace& workspace, Run& run);
+  Task<> republish();
+
+  postgres::Database& database_;
+  bool fallback_engine_;
+  net::Event event_;
+  bool woken_ = false;
+};
+
+}  // namespace terrane::run

@@ -1,0 +1,64 @@
+#include "run/trace.h"
+
+#include <cstdio>
+
+#include "run/jobs_sql.h"
+#include "run/run_sql.h"
+
+namespace terrane::run {
+namespace {
+
+std::string padded(std::string text, std::size_t width) {
+  if (text.size() < width) text.append(width - text.size(), ' ');
+  return text + "  ";
+}
+
+}  // namespace
+
+Task<std::string> trace_text(postgres::Database& database, std::string run) {
+  postgres::Result rows = co_await database.query(sql::run_trace, postgres::Params::of(run));
+  if (rows.empty()) throw Error(Code::not_found, "There is no run " + run + ".");
+  std::string out =
+      padded("TIME", 24) + padded("SECONDS", 9) + padded("WHO", 28) + padded("WHAT", 18) + "DETAIL\n";
+  std::optional<Time> before;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Time at = rows[i].time("at");
+    char seconds[32] = "";
+    if (before)
+      std::snprintf(seconds, sizeof seconds, "%.3f", std::chrono::duration<double>(at - *before).count());
+    before = at;
+    out += padded(iso8601(at), 24) + padded(seconds, 9) + padded(rows[i].string("who"), 28) +
+           padded(rows[i].string("what"), 18);
+    std::string detail;
+    const json::value given = rows[i].json("detail");
+    for (const auto& [key, value] : given.as_object()) {
+      if (!detail.empty()) detail += " ";
+      detail += std::string(key) + "=" +
+                (value.is_string() ? std::string(value.get_string()) : json::serialize(value));
+    }
+    out += detail + "\n";
+  }
+  co_return out;
+}
+
+Task<std::string> nodes_text(postgres::Database& database) {
+  postgres::Result rows = co_await database.query(sql::node_list);
+  std::string out =
+      padded("NODE", 24) + padded("EXECUTES", 8) + padded("CAPACITY", 8) + padded("STATE", 8) + "SEEN\n";
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    out += padded(rows[i].string("id"), 24) + padded(rows[i].string("running"), 8) +
+           padded(rows[i].string("capacity"), 8) +
+           padded(rows[i].boolean("draining") ? "draining" : "active", 8) + iso8601(rows[i].time("seen_at")) +
+           "\n";
+  }
+  co_return out;
+}
+
+Task<> set_draining(postgres::Database& database, std::string node, bool draining) {
+  postgres::Result changed =
+      co_await database.query(sql::node_set_draining, postgres::Params::of(node, draining));
+  if (changed.affected() == 0)
+    throw Error(Code::not_found, "There is no node " + node + ". `terrane node list` prints all.");
+}
+
+}  // namespace terrane::run

@@ -1,0 +1,135 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+#include "base/json.h"
+#include "base/time.h"
+#include "jsonapi/resource.h"
+#include "object/archivist_client.h"
+#include "object/object.h"
+#include "vault_client/vault.h"
+#include "workspace/workspace.h"
+
+namespace terrane {
+
+/// One version of a workspace's state. Its bytes are an object; the newest finalized version is the
+/// workspace's current one.
+struct StateVersion {
+  static constexpr std::string_view id_prefix = "sv";
+  Id<StateVersion> id;
+  std::string workspace;
+  std::optional<std::string> run;
+  std::int64_t serial = 0;
+  std::optional<std::string> lineage;
+  std::string md5;
+  std::optional<std::int64_t> size;
+  std::string status = "pending";  ///< pending, finalized, discarded
+  bool intermediate = false;
+  bool recovered = false;  ///< kept from a closed lease: never current by itself
+  std::string object;
+  std::optional<std::string> json_object;
+  bool resources_processed = false;
+  std::optional<std::string> terraform_version;
+  json::value resources;
+  std::optional<std::string> created_by;
+  Time created_at;
+};
+
+namespace state {
+
+/// Inline states are decoded in memory: at most 16 MiB, at most two at once.
+constexpr std::int64_t inline_limit = 16LL * 1024 * 1024;
+/// The largest state, in bytes, that an upload may have.
+constexpr std::int64_t upload_limit = 2LL * 1024 * 1024 * 1024;
+
+const jsonapi::Resource& resource();
+Task<std::optional<StateVersion>> find(postgres::Tx& tx, const std::string& id);
+
+/// What a serial, lineage and md5 mean beside the current version; pure.
+enum class Verdict {
+  accept,
+  serial_conflict,   ///< equal serial with other bytes, or a smaller serial
+  lineage_conflict,  ///< another lineage
+};
+struct Identity {
+  std::int64_t serial;
+  std::optional<std::string> lineage;
+  std::string md5;
+};
+Verdict judge(const std::optional<Identity>& current, const Identity& given, bool force);
+
+/// A state that the engine wrote under a live lease: it is accepted whatever the lock says, becomes current
+/// at once and is intermediate until its phase has ended. Its object has been uploaded. Repeating it changes
+/// nothing.
+struct FromRun {
+  std::string run, job, object;
+  Identity identity;
+  std::int64_t size;
+  bool intermediate;
+};
+Task<Id<StateVersion>> add_from_run(postgres::Tx& tx, const Workspace& workspace, const FromRun& given);
+/// A state out of the spool of a closed lease: kept, never current by itself.
+Task<Id<StateVersion>> add_recovered(postgres::Tx& tx, const Workspace& workspace, const FromRun& given);
+
+/// An object that belongs to a state version is durable: its version is finalized and current when it was the
+/// raw state. Returns whether the object belongs to one. Repeating it changes nothing. Throws Error{conflict}
+/// when the md5 is not the announced one; then the version is discarded (the caller commits).
+enum class Upload { not_a_state, done, wrong_md5 };
+Task<Upload> on_uploaded(postgres::Tx& tx, const Id<Object>& object, const std::string& md5,
+                         std::int64_t size);
+
+/// What the state parser found.
+struct ParsedOutput {
+  std::string name, type;
+  bool sensitive = false;
+  json::value value, detailed_type;
+};
+struct Parsed {
+  std::string terraform_version;
+  std::vector<ParsedOutput> outputs;
+  json::array resources;  ///< {address, name, type, provider, module, count}
+};
+/// Stores what was parsed; values are sealed. Repeating it changes nothing.
+Task<> store_parsed(postgres::Database& database, vault_client::Vault& vault,
+                    const std::string& state_version, Parsed parsed);
+/// The state could not be parsed: outputs stay empty, the reason is kept and shown.
+Task<> store_parse_failure(postgres::Database& database, const std::string& state_version,
+                           const std::string& reason);
+/// Finalized versions that wait for the parser, oldest first: (id, object).
+Task<std::vector<std::pair<std::string, std::string>>> unparsed(postgres::Database& database);
+
+/// Endpoints of state versions and their outputs.
+class Api {
+ public:
+  struct Needs {
+    postgres::Database& database;
+    object::ArchivistClient& archivist;
+    vault_client::Vault& vault;
+    const object::UrlSigner& urls;
+    std::string origin;
+  };
+  explicit Api(Needs needs) : needs_(std::move(needs)) {}
+  void add_routes(http::Router& router);
+
+ private:
+  Task<http::Response> list(http::Request& request);
+  Task<http::Response> create(http::Request& request);
+  Task<http::Response> show(http::Request& request);
+  Task<http::Response> current(http::Request& request);
+  Task<http::Response> outputs(http::Request& request);
+  Task<http::Response> current_outputs(http::Request& request);
+  Task<http::Response> output(http::Request& request);
+  Task<http::Response> download(http::Request& request);
+
+  json::object document(const StateVersion& version, const json::array& outputs, bool may_upload) const;
+  Task<json::object> full_document(postgres::Tx& tx, const StateVersion& version, bool may_upload);
+  Task<json::array> output_documents(postgres::Tx& tx, const std::string& state_version, bool reveal);
+
+  Needs needs_;
+  int decoding_ = 0;
+};
+
+}  // namespace state
+}  // namespace terrane

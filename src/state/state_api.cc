@@ -1,0 +1,357 @@
+#include <boost/asio/this_coro.hpp>
+
+#include "api/api.h"
+#include "base/text.h"
+#include "crypto/hash.h"
+#include "state/state.h"
+#include "state/state_sql.h"
+
+namespace terrane::state {
+namespace {
+
+/// Counts inline states that are being decoded, so that their memory is bounded.
+class Slot {
+ public:
+  explicit Slot(int& used) : used_(used) {
+    if (used_ >= 2)
+      throw Error(
+          Code::rate_limited,
+          "Too many inline states at once. Upload the state through hosted-state-upload-url, or try again.");
+    ++used_;
+  }
+  ~Slot() { --used_; }
+  Slot(const Slot&) = delete;
+  Slot& operator=(const Slot&) = delete;
+
+ private:
+  int& used_;
+};
+
+/// Streams a string as an upload's body.
+class StringSource : public http::ByteSource {
+ public:
+  explicit StringSource(std::string text) : text_(std::move(text)) {}
+  Task<std::size_t> read(std::span<char> into) override {
+    std::size_t count = std::min(into.size(), text_.size() - at_);
+    std::copy_n(text_.data() + at_, count, into.data());
+    at_ += count;
+    co_return count;
+  }
+
+ private:
+  std::string text_;
+  std::size_t at_ = 0;
+};
+
+std::string conflict_text(Verdict verdict, const StateVersion& current) {
+  if (verdict == Verdict::lineage_conflict) {
+    return "The lineage differs from that of the current state (serial " + std::to_string(current.serial) +
+           "). Use force to replace it.";
+  }
+  return "The serial must be greater than that of the current state, " + std::to_string(current.serial) +
+         ", unless the state is the same. Use force to replace it.";
+}
+
+}  // namespace
+
+void Api::add_routes(http::Router& router) {
+  using http::Method;
+  router.add({Method::get, "/api/v2/state-versions", api::bind<&Api::list>(this)});
+  router.add({Method::get, "/api/v2/workspaces/:id/state-versions", api::bind<&Api::list>(this)});
+  router.add({Method::post, "/api/v2/workspaces/:id/state-versions", api::bind<&Api::create>(this),
+              48 * 1024 * 1024});
+  router.add({Method::get, "/api/v2/workspaces/:id/current-state-version", api::bind<&Api::current>(this)});
+  router.add({Method::get, "/api/v2/workspaces/:id/current-state-version-outputs",
+              api::bind<&Api::current_outputs>(this)});
+  router.add({Method::get, "/api/v2/state-versions/:id", api::bind<&Api::show>(this)});
+  router.add({Method::get, "/api/v2/state-versions/:id/outputs", api::bind<&Api::outputs>(this)});
+  router.add({Method::get, "/api/v2/state-versions/:id/download", api::bind<&Api::download>(this)});
+  router.add({Method::get, "/api/v2/state-version-outputs/:id", api::bind<&Api::output>(this)});
+}
+
+json::object Api::document(const StateVersion& version, const json::array& outputs, bool may_upload) const {
+  json::object out = jsonapi::encode(resource(), &version, version.id.text());
+  json::object& attributes = out["attributes"].as_object();
+  auto url = [&](object::Access access, const std::string& object) {
+    auto life = access == object::Access::write ? object::upload_life : object::download_life;
+    return needs_.origin + needs_.urls.path(access, Id<Object>(object), life);
+  };
+  if (version.status == "finalized")
+    attributes["hosted-state-download-url"] = url(object::Access::read, version.object);
+  if (version.status == "pending" && may_upload) {
+    attributes["hosted-state-upload-url"] = url(object::Access::write, version.object);
+    if (version.json_object)
+      attributes["hosted-json-state-upload-url"] = url(object::Access::write, *version.json_object);
+  }
+  json::array output_ids;
+  for (const json::value& output : outputs) {
+    output_ids.push_back(json::object{{"id", output.at("id")}, {"type", "state-version-outputs"}});
+  }
+  auto link = [](std::string_view type, const std::optional<std::string>& id) {
+    return json::object{
+        {"data", id ? json::value(json::object{{"id", *id}, {"type", type}}) : json::value()}};
+  };
+  out["relationships"] = json::object{{"workspace", link("workspaces", version.workspace)},
+                                      {"run", link("runs", version.run)},
+                                      {"created-by", link("users", version.created_by)},
+                                      {"outputs", json::object{{"data", std::move(output_ids)}}}};
+  out["links"] = json::object{{"self", "/api/v2/state-versions/" + version.id.text()}};
+  return out;
+}
+
+Task<json::array> Api::output_documents(postgres::Tx& tx, const std::string& state_version, bool reveal) {
+  postgres::Result rows = co_await tx.run(sql::state_outputs, postgres::Params::of(state_version));
+  json::array out;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const postgres::Row row = rows[i];
+    bool sensitive = row.boolean("sensitive");
+    json::value value;
+    if (!sensitive || reveal) {
+      Secret text = co_await needs_.vault.decrypt("terrane", row.string("sealed_value"), row.string("id"));
+      value = parse_json(text.reveal(), 256);
+    }
+    json::value detailed = row.is_null("detailed_type") ? json::value() : row.json("detailed_type");
+    out.push_back(json::object{{"id", row.string("id")},
+                               {"type", "state-version-outputs"},
+                               {"attributes", json::object{{"name", row.string("name")},
+                                                           {"sensitive", sensitive},
+                                                           {"type", row.string("type")},
+                                                           {"value", std::move(value)},
+                                                           {"detailed-type", std::move(detailed)}}}});
+  }
+  co_return out;
+}
+
+Task<json::object> Api::full_document(postgres::Tx& tx, const StateVersion& version, bool may_upload) {
+  json::array outputs = co_await output_documents(tx, version.id.text(), false);
+  co_return document(version, outputs, may_upload);
+}
+
+Task<http::Response> Api::list(http::Request& request) {
+  jsonapi::Page page = api::page(request);
+  postgres::Tx tx = co_await needs_.database.begin();
+  std::string id;
+  if (request.path.starts_with("/api/v2/workspaces/")) {
+    id = request.parameter("id");
+  } else {
+    auto name = request.query.find("filter[workspace][name]");
+    auto organization = request.query.find("filter[organization][name]");
+    if (!name || !organization)
+      throw Error(Code::invalid,
+                  "The filters filter[workspace][name] and filter[organization][name] are required.");
+    postgres::Result found =
+        co_await tx.run(sql::state_workspace_by_names, postgres::Params::of(*organization, *name));
+    if (found.empty()) throw Error(Code::not_found, "");
+    id = found[0].string("id");
+  }
+  auto seen = co_await workspace::require(tx, api::principal(request), id);
+  if (!seen.access.read_state) throw Error(Code::not_found, "");
+  std::optional<std::string> status;
+  if (auto given = request.query.find("filter[status]")) status = std::string(*given);
+  postgres::Result rows =
+      co_await tx.run(sql::state_version_list, postgres::Params::of(id, page.size, page.offset(), status));
+  postgres::Result count = co_await tx.run(sql::state_version_count, postgres::Params::of(id, status));
+  json::array data;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    StateVersion version = jsonapi::from_row<StateVersion>(resource(), rows[i]);
+    version.id = Id<StateVersion>(rows[i].string("id"));
+    data.push_back(document(version, {}, false));
+  }
+  co_return api::answer(
+      200, jsonapi::list_document(std::move(data), page, count[0].integer("total"), request.path));
+}
+
+Task<http::Response> Api::create(http::Request& request) {
+  const api::Principal& principal = api::principal(request);
+  // The header decides before the body is read: an inline state costs memory.
+  std::optional<Slot> slot;
+  if (!request.content_length || *request.content_length > 256 * 1024) slot.emplace(decoding_);
+  json::object data = co_await api::read_data(request, "state-versions", 48 * 1024 * 1024);
+  json::object empty;
+  const json::object* given = find_object(data, "attributes");
+  const json::object& attributes = given ? *given : empty;
+
+  Identity identity;
+  std::optional<std::int64_t> serial = find_int(attributes, "serial");
+  std::optional<std::string> md5 = find_string(attributes, "md5");
+  std::vector<Problem> problems;
+  if (!serial || *serial < 0)
+    problems.push_back({"param is missing or the value is empty: serial", "/data/attributes/serial"});
+  if (!md5 || md5->size() != 32 || !from_hex(*md5)) {
+    problems.push_back({"param is missing or the value is empty: md5 (the hexadecimal MD5 of the raw state)",
+                        "/data/attributes/md5"});
+  }
+  std::optional<std::string> text = find_string(attributes, "state");
+  std::optional<std::string> raw;
+  if (text) {
+    raw = from_base64(*text);
+    if (!raw)
+      problems.push_back({"The state must be base64.", "/data/attributes/state"});
+    else if (static_cast<std::int64_t>(raw->size()) > inline_limit) {
+      throw Error(Code::too_large,
+                  "An inline state has at most 16 MiB. Create the version without 'state' and PUT the bytes "
+                  "to its hosted-state-upload-url.");
+    }
+  }
+  std::optional<std::string> json_state;
+  if (auto inline_json = find_string(attributes, "json-state")) {
+    json_state = from_base64(*inline_json);
+    if (!json_state) problems.push_back({"The JSON state must be base64.", "/data/attributes/json-state"});
+  }
+  if (!problems.empty()) throw Error(Code::unprocessable, std::move(problems));
+  identity = {*serial, find_string(attributes, "lineage"), lower(*md5)};
+  if (raw && hex(crypto::hash(crypto::HashKind::md5, *raw)) != identity.md5) {
+    throw Error(Code::unprocessable, "The md5 is not that of the state.", "/data/attributes/md5");
+  }
+  bool force = find_bool(attributes, "force").value_or(false);
+  std::optional<std::string> run = jsonapi::related_id(data, "run");
+
+  Id<StateVersion> id = Id<StateVersion>::make();
+  Id<Object> object = Id<Object>::make();
+  Id<Object> json_object = Id<Object>::make();
+  {
+    postgres::Tx tx = co_await needs_.database.begin();
+    auto seen = co_await workspace::require(tx, principal, request.parameter("id"), workspace::RowLock::yes);
+    if (!seen.access.write_state) throw Error(Code::not_found, "");
+    if (!seen.workspace.locked())
+      throw Error(Code::conflict,
+                  "The workspace must be locked by you before its state is written. It is not locked.");
+    if (!seen.workspace.locked_by(principal.kind == api::Principal::Kind::team ? "teams" : "users",
+                                  principal.id)) {
+      throw Error(Code::conflict, "The workspace must be locked by you before its state is written. " +
+                                      workspace::lock_description(seen.workspace));
+    }
+    if (seen.workspace.current_state_version) {
+      std::optional<StateVersion> current = co_await find(tx, *seen.workspace.current_state_version);
+      if (current) {
+        Verdict verdict = judge(Identity{current->serial, current->lineage, current->md5}, identity, force);
+        if (verdict != Verdict::accept) throw Error(Code::conflict, conflict_text(verdict, *current));
+      }
+    }
+    co_await object::insert(tx, object, "state", seen.workspace.id.text());
+    co_await object::insert(tx, json_object, "json-state", seen.workspace.id.text());
+    std::optional<std::int64_t> size;
+    co_await tx.run(
+        sql::state_version_insert,
+        postgres::Params::of(id, seen.workspace.id, run, std::nullopt, identity.serial, identity.lineage,
+                             identity.md5, size, "pending", false, false, object, json_object, principal.id));
+    co_await tx.commit();
+  }
+  if (raw) {
+    // The inline form is the upload made on the caller's behalf: bytes are durable before the version is
+    // current.
+    StringSource source(*std::move(raw));
+    object::ArchivistClient::Stored stored = co_await needs_.archivist.put_plain(object, source);
+    if (json_state) {
+      StringSource json_source(*std::move(json_state));
+      co_await needs_.archivist.put_plain(json_object, json_source);
+    }
+    postgres::Tx tx = co_await needs_.database.begin();
+    co_await on_uploaded(tx, object, stored.md5, stored.size);
+    co_await tx.commit();
+  }
+  postgres::Tx tx = co_await needs_.database.begin();
+  std::optional<StateVersion> made = co_await find(tx, id.text());
+  if (!made) throw Error(Code::not_found, "");
+  json::object shown = co_await full_document(tx, *made, true);
+  co_return api::answer(201, jsonapi::document(std::move(shown)));
+}
+
+Task<http::Response> Api::show(http::Request& request) {
+  std::set<std::string> include =
+      api::includes(request, {"outputs", "run", "created_by", "run.created_by", "run.configuration_version"});
+  postgres::Tx tx = co_await needs_.database.begin();
+  std::optional<StateVersion> version = co_await find(tx, request.parameter("id"));
+  if (!version) throw Error(Code::not_found, "");
+  auto seen = co_await workspace::require(tx, api::principal(request), version->workspace);
+  if (!seen.access.read_state) throw Error(Code::not_found, "");
+  json::array outputs = co_await output_documents(tx, version->id.text(), false);
+  json::object shown = document(*version, outputs, seen.access.write_state);
+  json::array included;
+  if (include.contains("outputs")) included = std::move(outputs);
+  co_return api::answer(200, jsonapi::document(std::move(shown), std::move(included)));
+}
+
+Task<http::Response> Api::current(http::Request& request) {
+  std::set<std::string> include =
+      api::includes(request, {"outputs", "run", "created_by", "run.created_by", "run.configuration_version"});
+  postgres::Tx tx = co_await needs_.database.begin();
+  auto seen = co_await workspace::require(tx, api::principal(request), request.parameter("id"));
+  if (!seen.access.read_state || !seen.workspace.current_state_version) throw Error(Code::not_found, "");
+  std::optional<StateVersion> version = co_await find(tx, *seen.workspace.current_state_version);
+  if (!version) throw Error(Code::not_found, "");
+  json::array outputs = co_await output_documents(tx, version->id.text(), false);
+  json::object shown = document(*version, outputs, false);
+  json::array included;
+  if (include.contains("outputs")) included = std::move(outputs);
+  co_return api::answer(200, jsonapi::document(std::move(shown), std::move(included)));
+}
+
+Task<http::Response> Api::outputs(http::Request& request) {
+  jsonapi::Page page = api::page(request);
+  postgres::Tx tx = co_await needs_.database.begin();
+  std::optional<StateVersion> version = co_await find(tx, request.parameter("id"));
+  if (!version) throw Error(Code::not_found, "");
+  auto seen = co_await workspace::require(tx, api::principal(request), version->workspace);
+  if (!seen.access.read_outputs) throw Error(Code::not_found, "");
+  json::array outputs = co_await output_documents(tx, version->id.text(), false);
+  std::int64_t total = static_cast<std::int64_t>(outputs.size());
+  co_return api::answer(200, jsonapi::list_document(std::move(outputs), page, total, request.path));
+}
+
+Task<http::Response> Api::current_outputs(http::Request& request) {
+  jsonapi::Page page = api::page(request);
+  const auto deadline = net::Clock::now() + std::chrono::seconds(5);
+  // Parsing is asynchronous: an empty list for a state that has outputs would be a lie, so the answer waits.
+  while (true) {
+    {
+      postgres::Tx tx = co_await needs_.database.begin();
+      auto seen = co_await workspace::require(tx, api::principal(request), request.parameter("id"));
+      if (!seen.access.read_outputs) throw Error(Code::not_found, "");
+      postgres::Result rows =
+          co_await tx.run(sql::state_current_parsed, postgres::Params::of(seen.workspace.id));
+      if (rows.empty() || rows[0].is_null("id")) {
+        co_return api::answer(200, jsonapi::list_document({}, page, 0, request.path));
+      }
+      if (rows[0].boolean("resources_processed")) {
+        json::array outputs = co_await output_documents(tx, rows[0].string("id"), false);
+        std::int64_t total = static_cast<std::int64_t>(outputs.size());
+        co_return api::answer(200, jsonapi::list_document(std::move(outputs), page, total, request.path));
+      }
+    }
+    if (net::Clock::now() > deadline)
+      throw Error(Code::unavailable, "The current state is still being parsed. Try again.");
+    co_await net::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+Task<http::Response> Api::output(http::Request& request) {
+  postgres::Tx tx = co_await needs_.database.begin();
+  postgres::Result rows =
+      co_await tx.run(sql::state_output_find, postgres::Params::of(request.parameter("id")));
+  if (rows.empty()) throw Error(Code::not_found, "");
+  auto seen = co_await workspace::require(tx, api::principal(request), rows[0].string("workspace_id"));
+  if (!seen.access.read_outputs) throw Error(Code::not_found, "");
+  json::array all = co_await output_documents(tx, rows[0].string("state_version_id"), true);
+  for (json::value& output : all) {
+    if (output.at("id").as_string() == request.parameter("id"))
+      co_return api::answer(200, jsonapi::document(output.as_object()));
+  }
+  throw Error(Code::not_found, "");
+}
+
+Task<http::Response> Api::download(http::Request& request) {
+  postgres::Tx tx = co_await needs_.database.begin();
+  std::optional<StateVersion> version = co_await find(tx, request.parameter("id"));
+  if (!version) throw Error(Code::not_found, "");
+  auto seen = co_await workspace::require(tx, api::principal(request), version->workspace);
+  if (!seen.access.read_state || version->status != "finalized") throw Error(Code::not_found, "");
+  http::Response response;
+  response.status = 302;
+  response.headers.set("Location",
+                       needs_.origin + needs_.urls.path(object::Access::read, Id<Object>(version->object),
+                                                        object::download_life));
+  co_return response;
+}
+
+}  // namespace terrane::state
