@@ -62,6 +62,12 @@ std::optional<std::string> bearer(const http::Request& request) {
   return std::string(trim(header->substr(7)));
 }
 
+/// A request's path as logs may show it: that of a signed URL ends with its secret.
+std::string loggable_path(const http::Request& request) {
+  constexpr std::string_view signed_urls = "/_archivist/";
+  return request.path.starts_with(signed_urls) ? std::string(signed_urls) + "…" : request.path;
+}
+
 struct Gate {
   const http::Router& router;
   Authenticate authenticate;
@@ -130,12 +136,12 @@ http::Response error_response(const http::Request& request, std::exception_ptr f
   } catch (const Error& error) {
     if (error.code() == Code::internal || error.code() == Code::unavailable) {
       log::error("request failed",
-                 {{"request_id", request.id}, {"path", request.path}, {"error", error.what()}});
+                 {{"request_id", request.id}, {"path", loggable_path(request)}, {"error", error.what()}});
     }
     return errors(error);
   } catch (...) {
     log::error("request failed",
-               {{"request_id", request.id}, {"path", request.path}, {"error", current_exception_text()}});
+               {{"request_id", request.id}, {"path", loggable_path(request)}, {"error", current_exception_text()}});
     return errors(Error(Code::internal, ""));
   }
 }

@@ -3,6 +3,19 @@
 #include "base/text.h"
 
 namespace terrane::jsonapi {
+namespace {
+
+/// Whether PostgreSQL can hold every text in the value: a NUL is valid JSON and no valid text there.
+bool is_clean(const json::value& value) {
+  if (value.is_string()) return is_clean_utf8(value.get_string());
+  if (value.is_array()) return std::ranges::all_of(value.get_array(), is_clean);
+  if (!value.is_object()) return true;
+  return std::ranges::all_of(value.get_object(), [](const json::key_value_pair& item) {
+    return is_clean_utf8(item.key()) && is_clean(item.value());
+  });
+}
+
+}  // namespace
 
 void read_row(const Resource& table, const postgres::Row& row, void* resource) {
   for (const Attribute& attribute : table.attributes)
@@ -39,7 +52,7 @@ json::object decode(const Resource& table, const json::object& data, Flag when, 
     if (!value) continue;
     std::string pointer = "/data/attributes/" + std::string(attribute.name);
     try {
-      if (value->is_string() && !is_clean_utf8(value->get_string()))
+      if (!is_clean(*value))
         throw Error(Code::unprocessable, "must be UTF-8 text without NUL");
       attribute.ops->from_json(*value, attribute.address(resource));
       if (std::optional<std::string> wrong = attribute.check ? attribute.check(*value) : std::nullopt) {
@@ -91,6 +104,13 @@ std::optional<std::string> related_id(const json::object& data, std::string_view
     throw Error(Code::unprocessable, "The relationship must name one resource by its id.",
                 pointer + "/data/id");
   return id;
+}
+
+json::array slice(json::array all, const Page& page) {
+  const std::int64_t size = static_cast<std::int64_t>(all.size());
+  const std::int64_t first = std::min(page.offset(), size);
+  const std::int64_t last = std::min(first + page.size, size);
+  return json::array(all.begin() + first, all.begin() + last);
 }
 
 json::object document(json::object data, json::array included) {

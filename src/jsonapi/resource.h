@@ -143,6 +143,9 @@ struct Page {
   std::int64_t offset() const { return (number - 1) * size; }
 };
 
+/// The items of `all` that stand on `page`, for lists that are read whole.
+json::array slice(json::array all, const Page& page);
+
 /// `{"data": …}` of one resource, with what was included.
 json::object document(json::object data, json::array included = {});
 /// A list's document with `links` and `meta.pagination`. A page past the end is an empty list that echoes its

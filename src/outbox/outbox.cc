@@ -10,8 +10,8 @@ Task<> write(postgres::Tx& tx, std::string_view queue, const json::object& body)
   co_await tx.run(sql::outbox_wake);
 }
 
-Relay::Relay(net::Executor executor, postgres::Database& database, amqp::Publisher& publisher)
-    : database_(database), publisher_(publisher), event_(executor) {}
+Relay::Relay(net::Executor executor, postgres::Database& database, Publish publish)
+    : database_(database), publish_(std::move(publish)), event_(executor) {}
 
 Task<std::size_t> Relay::relay_once() {
   postgres::Tx tx = co_await database_.begin();
@@ -19,7 +19,7 @@ Task<std::size_t> Relay::relay_once() {
   if (rows.empty()) co_return 0;
   std::string ids = "{";
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    co_await publisher_.publish(rows[i].string("queue"), rows[i].string("body"));
+    co_await publish_(rows[i].string("queue"), rows[i].string("body"));
     ids += (i ? "," : "") + rows[i].string("id");
   }
   ids += "}";

@@ -1,8 +1,8 @@
 #pragma once
+#include <functional>
 #include <string>
 #include <string_view>
 
-#include "amqp/publisher.h"
 #include "base/json.h"
 #include "net/io.h"
 #include "postgres/database.h"
@@ -18,11 +18,15 @@ constexpr std::string_view services_queue =
 /// Writes a message that leaves when `tx` commits, and wakes the relay.
 Task<> write(postgres::Tx& tx, std::string_view queue, const json::object& body);
 
+/// Sends a message to a queue and suspends until the broker has it durably, as amqp::Publisher does. Throws
+/// Error when it is not known to be there.
+using Publish = std::function<Task<>(std::string queue, std::string body)>;
+
 /// Publishes unsent messages, and marks them sent only when the broker has confirmed them: a message may come
 /// twice, never not at all. Several relays may run at once; each row is taken by one.
 class Relay {
  public:
-  Relay(net::Executor executor, postgres::Database& database, amqp::Publisher& publisher);
+  Relay(net::Executor executor, postgres::Database& database, Publish publish);
   /// Relays until `stop`; looks when woken and every 2 seconds.
   Task<> run(net::Stop& stop);
   /// Called when NOTIFY says that there is something.
@@ -34,7 +38,7 @@ class Relay {
  private:
   Task<std::size_t> relay_once();
   postgres::Database& database_;
-  amqp::Publisher& publisher_;
+  Publish publish_;
   net::Event event_;
   bool woken_ = false;
 };

@@ -114,16 +114,38 @@ Task<Upload> on_uploaded(postgres::Tx& tx, const Id<Object>& object, const std::
   co_return Upload::done;
 }
 
+namespace {
+
+/// Seals the values of outputs, each bound to its id, in batches that a vault takes as one request.
+Task<std::vector<std::string>> seal_values(vault_client::Vault& vault, const std::vector<ParsedOutput>& outputs,
+                                           const std::vector<std::string>& ids) {
+  constexpr std::size_t batch_limit = 5 * 1024 * 1024;
+  std::vector<std::string> sealed;
+  std::vector<vault_client::Plain> batch;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i <= outputs.size(); ++i) {
+    std::string value;
+    if (i < outputs.size()) value = json::serialize(outputs[i].value);
+    if (!batch.empty() && (i == outputs.size() || bytes + value.size() > batch_limit)) {
+      std::vector<std::string> more = co_await vault.encrypt_all("terrane", std::exchange(batch, {}));
+      sealed.insert(sealed.end(), more.begin(), more.end());
+      bytes = 0;
+    }
+    if (i == outputs.size()) break;
+    bytes += value.size();
+    batch.push_back({Secret(std::move(value)), ids[i]});
+  }
+  co_return sealed;
+}
+
+}  // namespace
+
 Task<> store_parsed(postgres::Database& database, vault_client::Vault& vault,
                     const std::string& state_version, Parsed parsed) {
   // Sealing comes first: no row is locked while vault answers.
-  std::vector<std::pair<std::string, std::string>> sealed;
-  for (const ParsedOutput& output : parsed.outputs) {
-    std::string id = "wsout-" + random_id_suffix();
-    Secret value(json::serialize(output.value));
-    std::string text = co_await vault.encrypt("terrane", value, id);
-    sealed.emplace_back(id, text);
-  }
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < parsed.outputs.size(); ++i) ids.push_back("wsout-" + random_id_suffix());
+  std::vector<std::string> sealed = co_await seal_values(vault, parsed.outputs, ids);
   postgres::Tx tx = co_await database.begin();
   postgres::Result mine =
       co_await tx.run(sql::state_version_lock_unparsed, postgres::Params::of(state_version));
@@ -131,12 +153,14 @@ Task<> store_parsed(postgres::Database& database, vault_client::Vault& vault,
   for (std::size_t i = 0; i < parsed.outputs.size(); ++i) {
     const ParsedOutput& output = parsed.outputs[i];
     co_await tx.run(sql::state_output_insert,
-                    postgres::Params::of(sealed[i].first, state_version, output.name, output.sensitive,
-                                         output.type, output.detailed_type, sealed[i].second));
+                    postgres::Params::of(ids[i], state_version, output.name, output.sensitive,
+                                         output.type, output.detailed_type, sealed[i]));
   }
+  std::optional<std::string> note;
+  if (!parsed.note.empty()) note = parsed.note;
   co_await tx.run(sql::state_version_store_parsed,
                   postgres::Params::of(state_version, parsed.terraform_version,
-                                       json::value(std::move(parsed.resources)), std::nullopt));
+                                       json::value(std::move(parsed.resources)), note));
   co_await tx.run(sql::state_version_wake_parser);
   co_await tx.commit();
 }

@@ -90,6 +90,7 @@ struct Parsed {
   std::string terraform_version;
   std::vector<ParsedOutput> outputs;
   json::array resources;  ///< {address, name, type, provider, module, count}
+  std::string note;       ///< what was left out and why, shown as parse-error; usually empty
 };
 /// Stores what was parsed; values are sealed. Repeating it changes nothing.
 Task<> store_parsed(postgres::Database& database, vault_client::Vault& vault,

@@ -24,6 +24,8 @@ SELECT w.*, o.name AS organization, coalesce(u.username, w.lock_owner) AS lock_o
  WHERE w.organization_id = $1
    AND ($2::text IS NULL OR position(lower($2::text) IN lower(w.name)) > 0)
    AND ($3::text IS NULL OR w.project_id = $3::text)
+   AND ($6::boolean OR w.id = $7 OR ($7 <> '' AND (w.global_remote_state OR EXISTS (
+         SELECT FROM terrane.remote_state_consumers c WHERE c.workspace_id = w.id AND c.consumer_id = $7))))
  ORDER BY w.name LIMIT $4 OFFSET $5
 
 -- name: workspace_count
@@ -31,6 +33,8 @@ SELECT count(*) AS total FROM terrane.workspaces w
  WHERE w.organization_id = $1
    AND ($2::text IS NULL OR position(lower($2::text) IN lower(w.name)) > 0)
    AND ($3::text IS NULL OR w.project_id = $3::text)
+   AND ($4::boolean OR w.id = $5 OR ($5 <> '' AND (w.global_remote_state OR EXISTS (
+         SELECT FROM terrane.remote_state_consumers c WHERE c.workspace_id = w.id AND c.consumer_id = $5))))
 
 -- name: workspace_insert
 INSERT INTO terrane.workspaces (id, organization_id, project_id, name, description, auto_apply, allow_destroy_plan, execution_mode,
@@ -63,6 +67,11 @@ UPDATE terrane.objects SET status = 'deleted', deleted_at = now() WHERE workspac
 
 -- name: workspace_executing_run
 SELECT run_id, phase FROM terrane.jobs WHERE workspace_id = $1 AND status = 'claimed' ORDER BY claimed_at LIMIT 1
+
+-- What the lock's owner, a run, executes; a queued apply counts, since nothing asks for the lock again when it starts.
+-- name: workspace_executing_owner
+SELECT j.run_id, j.phase FROM terrane.jobs j JOIN terrane.workspaces w ON w.id = j.workspace_id
+ WHERE w.id = $1 AND j.run_id = w.lock_owner AND (j.status = 'claimed' OR (j.status = 'queued' AND j.phase = 'apply')) LIMIT 1
 
 -- name: workspace_set_lock
 UPDATE terrane.workspaces SET lock_kind = $2, lock_owner = $3, lock_reason = $4, locked_at = now() WHERE id = $1

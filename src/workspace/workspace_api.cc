@@ -100,14 +100,19 @@ Task<http::Response> Api::list(http::Request& request) {
   if (auto given = request.query.find("search[name]")) name = std::string(*given);
   std::optional<std::string> project;
   if (auto given = request.query.find("filter[project][id]")) project = std::string(*given);
-  postgres::Result rows = co_await tx.run(
-      sql::workspace_list, postgres::Params::of(organization.id, name, project, page.size, page.offset()));
+  // Who manages the organization sees all of it; a run sees its own workspace and those that share with it.
+  const api::Principal& principal = api::principal(request);
+  const std::string own = principal.workspace_id;
+  postgres::Result rows =
+      co_await tx.run(sql::workspace_list, postgres::Params::of(organization.id, name, project, page.size,
+                                                                page.offset(), organization.manage, own));
   std::int64_t total = 0;
   if (!rows.empty()) {
     total = rows[0].integer("total");
   } else {
     postgres::Result count =
-        co_await tx.run(sql::workspace_count, postgres::Params::of(organization.id, name, project));
+        co_await tx.run(sql::workspace_count,
+                        postgres::Params::of(organization.id, name, project, organization.manage, own));
     total = count[0].integer("total");
   }
   json::array data;
@@ -115,8 +120,8 @@ Task<http::Response> Api::list(http::Request& request) {
     Workspace workspace = jsonapi::from_row<Workspace>(resource(), rows[i]);
     workspace.id = Id<Workspace>(rows[i].string("id"));
     organization::WorkspaceAccess access =
-        co_await organization::access_to_workspace(tx, api::principal(request), workspace.id.text());
-    data.push_back(document(workspace, access));
+        co_await organization::access_to_workspace(tx, principal, workspace.id.text());
+    if (access.read) data.push_back(document(workspace, access));
   }
   co_return api::answer(200, jsonapi::list_document(std::move(data), page, total, request.path));
 }
@@ -258,6 +263,8 @@ Task<http::Response> Api::unlock(http::Request& request) {
                 "Unable to unlock workspace while a state version upload is still pending. Finish the upload "
                 "or force-unlock.");
   }
+  // An older upload counts as discarded; it must not become current under the next owner's lock.
+  co_await tx.run(sql::workspace_discard_pending_uploads, postgres::Params::of(seen.workspace.id));
   co_await clear_lock(tx, seen.workspace.id.text(), lock_kind(principal), principal.id);
   Visible made = co_await require(tx, principal, seen.workspace.id.text());
   co_await tx.commit();
@@ -272,7 +279,7 @@ Task<http::Response> Api::force_unlock(http::Request& request) {
   if (!seen.workspace.locked()) throw Error(Code::conflict, "Unable to unlock workspace. It is not locked.");
   if (seen.workspace.lock_kind == "runs") {
     postgres::Result executing =
-        co_await tx.run(sql::workspace_executing_run, postgres::Params::of(seen.workspace.id));
+        co_await tx.run(sql::workspace_executing_owner, postgres::Params::of(seen.workspace.id));
     if (!executing.empty()) {
       throw Error(Code::conflict,
                   "Run " + executing[0].string("run_id") + " executes its " + executing[0].string("phase") +
@@ -287,6 +294,7 @@ Task<http::Response> Api::force_unlock(http::Request& request) {
 }
 
 Task<http::Response> Api::list_consumers(http::Request& request) {
+  const jsonapi::Page page = api::page(request);
   postgres::Tx tx = co_await database_.begin();
   Visible seen = co_await require(tx, api::principal(request), request.parameter("id"));
   postgres::Result rows = co_await tx.run(sql::workspace_consumers, postgres::Params::of(seen.workspace.id));
@@ -297,9 +305,9 @@ Task<http::Response> Api::list_consumers(http::Request& request) {
         co_await organization::access_to_workspace(tx, api::principal(request), rows[i].string("id"));
     if (consumer && access.read) data.push_back(document(*consumer, access));
   }
-  std::int64_t total = static_cast<std::int64_t>(data.size());
-  jsonapi::Page page = api::page(request);
-  co_return api::answer(200, jsonapi::list_document(std::move(data), page, total, request.path));
+  const std::int64_t total = static_cast<std::int64_t>(data.size());
+  json::array shown = jsonapi::slice(std::move(data), page);
+  co_return api::answer(200, jsonapi::list_document(std::move(shown), page, total, request.path));
 }
 
 Task<http::Response> Api::add_consumers(http::Request& request) {

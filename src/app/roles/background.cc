@@ -1,0 +1,50 @@
+#include "amqp/publisher.h"
+#include "app/roles.h"
+#include "base/log.h"
+#include "object/archivist_client.h"
+#include "outbox/outbox.h"
+#include "postgres/listener.h"
+#include "run/scheduler.h"
+#include "run/uploads.h"
+
+namespace terrane::app {
+namespace {
+
+/// Wakes who waits for work, so that the stop is seen at once.
+Task<> wake_at_stop(net::Stop& stop, run::Scheduler& scheduler, outbox::Relay& relay) {
+  while (!co_await stop.wait_for(std::chrono::hours(1))) {
+  }
+  scheduler.wake();
+  relay.wake();
+}
+
+Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop) {
+  postgres::Database database(executor, config.database("terrane background"));
+  amqp::Publisher publisher(executor, config.amqp());
+  outbox::Relay relay(executor, database, [&publisher](std::string queue, std::string body) {
+    return publisher.publish(std::move(queue), std::move(body));
+  });
+  run::Scheduler scheduler(executor, database, config.yes("fallback_engine"));
+  run::UploadSweeper uploads(database);
+  postgres::Listener listener(executor, config.text("database_url"), {"terrane_runs", "terrane_outbox"},
+                              [&](const std::string& channel, const std::string&) {
+                                // After a reconnect everything may have changed.
+                                if (channel != "terrane_outbox") scheduler.wake();
+                                if (channel != "terrane_runs") relay.wake();
+                              });
+  net::spawn(executor, "outbox relay", relay.run(stop));
+  net::spawn(executor, "upload sweeper", uploads.run(stop));
+  net::spawn(executor, "wake at stop", wake_at_stop(stop, scheduler, relay));
+  log::info("ready");
+  co_await scheduler.run(stop);
+  co_return 0;
+}
+
+}  // namespace
+
+int background_main(const RoleConfig& config) {
+  return net::run_role(
+      [&](net::Executor executor, net::Stop& stop) { return background(config, executor, stop); });
+}
+
+}  // namespace terrane::app

@@ -1,0 +1,117 @@
+#include "shim/apply.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "shim/apply_events.h"
+#include "shim/engine_files.h"
+#include "shim/layout.h"
+#include "shim/prepare.h"
+
+namespace terrane::shim {
+namespace {
+
+using namespace std::chrono_literals;
+using worker_protocol::Ending;
+using worker_protocol::Outcome;
+
+constexpr auto tail_interval = 10ms;
+
+/// Copies the event file into the log as it grows: with structured output the events are the log.
+struct Tail {
+  explicit Tail(net::Executor executor) : changed(executor) {}
+  std::uint64_t position = 0;
+  bool ending = false;
+  bool ended = false;
+  net::Event changed;
+};
+
+Task<> follow(Context& context, std::shared_ptr<Tail> tail) {
+  while (true) {
+    bool last = tail->ending;
+    if (std::optional<sandbox::Descriptor> file = context.files->open(events_file)) {
+      std::string piece;
+      do {
+        piece = read_at(file->get(), tail->position, 64 * 1024, "the apply's events");
+        tail->position += piece.size();
+        context.log.write(piece);
+      } while (!piece.empty());
+    }
+    if (last) break;
+    co_await tail->changed.wait_for(tail_interval);
+  }
+  tail->ended = true;
+  tail->changed.notify();
+}
+
+Task<sandbox::Exit> run_structured(Context& context, std::string& errors) {
+  auto tail = std::make_shared<Tail>(context.executor);
+  net::spawn(context.executor, "event tail", follow(context, tail));
+  OnOutput on_output = [&errors](sandbox::Stream stream, std::string_view text) -> Task<> {
+    if (stream == sandbox::Stream::errors && errors.size() < 64 * 1024) errors += text;
+    co_return;
+  };
+  std::exception_ptr failure;
+  sandbox::Exit exit;
+  try {
+    exit = co_await run_engine(context, apply_arguments(inside(events_file), inside(plan_file)), on_output);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  tail->ending = true;
+  tail->changed.notify();
+  while (!tail->ended) co_await tail->changed.wait_for(1s);
+  if (failure) std::rethrow_exception(failure);
+  co_return exit;
+}
+
+Task<sandbox::Exit> run_command(Context& context) {
+  if (!context.job.structured_output) {
+    co_return co_await run_engine(context, apply_arguments(inside(events_file), inside(plan_file)), to_log(context));
+  }
+  std::string errors;
+  sandbox::Exit exit = co_await run_structured(context, errors);
+  // What ends an engine without an event (a crash) stands only in its errors; after an event it would stand there twice.
+  std::optional<sandbox::Descriptor> file = context.files->open(events_file);
+  bool shown = file && read_apply_events(file->get()).error_shown;
+  if (!exit.success() && !shown) context.log.write(errors);
+  co_return exit;
+}
+
+// What the engine did according to its events, and what of it the state lacks.
+void take_events(Context& context, Outcome& outcome, const Instances& saved) {
+  std::optional<sandbox::Descriptor> file = context.files->open(events_file);
+  if (!file) return;
+  ApplyEvents events = read_apply_events(file->get());
+  outcome.additions = events.additions;
+  outcome.changes = events.changes;
+  outcome.destructions = events.destructions;
+  outcome.imports = events.imports;
+  if (outcome.ending == Ending::finished) return;
+  outcome.import_list = import_list(events.made, saved);
+}
+
+}  // namespace
+
+Task<Outcome> run_apply(Context& context, std::optional<StateKeeper>& keeper) {
+  Prepared prepared = co_await prepare(context);
+  context.files->create(events_file);  // by us, because the engine would make it for its own user alone
+  keeper.emplace(context.executor, context.api, context.slots, context.spool, context.files, prepared.state);
+  keeper->watch();
+  Outcome outcome;
+  try {
+    sandbox::Exit exit = co_await run_command(context);
+    if (exit.success()) outcome.ending = Ending::finished;
+    outcome.error = exit.success() ? "" : "The apply failed. The log has the engine's message.";
+    if (exit.signal != 0) outcome.error = "The engine was ended by signal " + std::to_string(exit.signal) + ".";
+    if (exit.lost) outcome.error = "The sandbox ended before the engine.";
+  } catch (const Error& failure) {
+    // Even then the engine may have begun; its state counts.
+    outcome.error = failure.detail();
+  }
+  co_await keeper->take_last();
+  co_await net::blocking([&] { take_events(context, outcome, keeper->saved()); });
+  co_return outcome;
+}
+
+}  // namespace terrane::shim

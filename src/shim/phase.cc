@@ -1,0 +1,140 @@
+#include "shim/phase.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "shim/apply.h"
+#include "shim/context.h"
+#include "shim/durable.h"
+#include "shim/engine_files.h"
+#include "shim/layout.h"
+#include "shim/plan.h"
+
+namespace terrane::shim {
+namespace {
+
+using namespace std::chrono_literals;
+using worker_protocol::Ending;
+using worker_protocol::Outcome;
+using worker_protocol::Phase;
+
+std::string in_words(std::chrono::seconds time) {
+  std::int64_t seconds = time.count();
+  if (seconds > 0 && seconds % 3600 == 0) return std::to_string(seconds / 3600) + " h";
+  if (seconds > 0 && seconds % 60 == 0) return std::to_string(seconds / 60) + " min";
+  return std::to_string(seconds) + " s";
+}
+
+Task<> limit_time(Ender ender, std::chrono::seconds limit) {
+  co_await net::sleep_for(limit);
+  ender.interrupt(Cause::time_limit);
+}
+
+Task<Outcome> execute(Context& context, Parallel& uploads, std::optional<StateKeeper>& keeper) {
+  Outcome outcome;
+  try {
+    // No conditional expression: awaiting in one is where compilers differ.
+    if (context.job.phase == Phase::plan) {
+      outcome = co_await run_plan(context, uploads);
+    } else {
+      outcome = co_await run_apply(context, keeper);
+    }
+  } catch (const EndedEarly&) {
+    outcome.error.clear();
+  } catch (const Error& failure) {
+    if (context.ender.cause() == Cause::lease_closed) co_return outcome;
+    log::warn("a phase failed", {{"job", context.job.id}, {"error", failure.what()}});
+    outcome.error = failure.code() == Code::internal ? "The run failed inside the platform: " + failure.detail() : failure.detail();
+    context.log.say("Error: " + outcome.error);
+  }
+  co_return outcome;
+}
+
+// The engine's own end counts; what ended it early decides only when it has not finished.
+void name_cause(Context& context, Outcome& outcome) {
+  if (outcome.ending == Ending::finished) return;
+  std::string phase(worker_protocol::name(context.job.phase));
+  switch (context.ender.cause()) {
+    case Cause::canceled:
+    case Cause::forced:
+      outcome.ending = Ending::canceled;
+      outcome.error.clear();
+      return;
+    case Cause::time_limit:
+      outcome.error = "The " + phase + " exceeded its time limit of " + in_words(context.job.time_limit) + ".";
+      break;
+    case Cause::silence:
+      outcome.error = "The " + phase + " was ended because the platform did not answer its node for most of " + in_words(context.job.grace) + ".";
+      break;
+    case Cause::none:
+    case Cause::lease_closed: break;
+  }
+  if (context.ender.ending()) context.log.say("Error: " + outcome.error);
+  std::string limits = context.sandbox ? context.sandbox->limits().describe() : "";
+  if (limits.empty()) return;
+  context.log.say("Error: " + limits);
+  outcome.error = outcome.error.empty() ? limits : limits + " " + outcome.error;
+}
+
+// Nothing may touch the run directory any more when the phase is reported: the next one may come at once.
+Task<> end_sandbox(Context& context) {
+  if (!context.sandbox) co_return;
+  context.sandbox->kill_all();
+  co_await context.sandbox->ended();
+}
+
+Task<> send_everything(Context& context, Parallel& uploads, std::optional<StateKeeper>& keeper, Outcome& outcome) {
+  std::string refusal;
+  try {
+    co_await uploads.wait();
+    if (keeper) co_await keeper->sent();
+  } catch (const Error& failure) {
+    if (failure.code() == Code::conflict) throw;
+    refusal = failure.detail();
+  }
+  if (!refusal.empty()) {
+    outcome.ending = Ending::errored;
+    outcome.error = "The platform did not take what the engine made: " + refusal;
+    context.spool.write_result(outcome);
+  }
+  co_await context.log.finish();
+  std::function<Task<>()> attempt = [&] { return context.api.post_result(context.lease, outcome); };
+  co_await persistently(attempt);
+}
+
+Task<> remember_directory(Context& context, const Outcome& outcome) {
+  bool worth = context.job.phase == Phase::plan && outcome.ending == Ending::finished && !context.order.kept.empty();
+  if (!worth) co_return;
+  std::string hash = co_await hash_of(context, plan_file);
+  write_durably(kept_record(context.order.kept, context.job.run), json::serialize(json::object{{"plan_sha256", hash}}));
+}
+
+}  // namespace
+
+Task<PhaseEnd> run_phase(Context& context) {
+  if (context.job.attempt > 1) context.log.say("");  // the attempt before may have ended inside a line
+  context.log.write(log_header(context.job));
+  start_relay(context.executor, context.inheritance.relays, context.order.platform);
+  net::spawn(context.executor, "time limit", limit_time(context.ender, context.job.time_limit));
+
+  Parallel uploads(context.executor);
+  std::optional<StateKeeper> keeper;
+  Outcome outcome = co_await execute(context, uploads, keeper);
+  name_cause(context, outcome);
+  co_await end_sandbox(context);
+  context.log.close();
+  if (context.ender.cause() == Cause::lease_closed) co_return PhaseEnd::closed;
+
+  try {
+    co_await remember_directory(context, outcome);
+    context.spool.write_result(outcome);
+    co_await send_everything(context, uploads, keeper, outcome);
+  } catch (const Error& failure) {
+    if (failure.code() != Code::conflict) throw;
+    log::warn("the lease was closed before the phase was reported", {{"job", context.job.id}});
+    co_return PhaseEnd::closed;
+  }
+  context.spool.remove();
+  co_return PhaseEnd::reported;
+}
+
+}  // namespace terrane::shim

@@ -1,0 +1,64 @@
+#include "shim/plan.h"
+
+#include "base/error.h"
+#include "shim/engine_files.h"
+#include "shim/layout.h"
+#include "shim/plan_json.h"
+#include "shim/prepare.h"
+
+namespace terrane::shim {
+namespace {
+
+using worker_protocol::Ending;
+using worker_protocol::Outcome;
+
+Task<> keep_plan(Context& context, Parallel& uploads, Outcome& outcome) {
+  SpooledObject spooled = co_await seal_file(context, plan_file, "plan");
+  outcome.plan_object = spooled.object;
+  uploads.add(upload(context, spooled));
+}
+
+Task<> keep_json(Context& context, Parallel& uploads, Outcome& outcome) {
+  PlanCounter counter;
+  SpooledObject spooled = co_await seal_output(context, {"show", "-json", "-no-color", inside(plan_file)}, "plan-json",
+                                               [&counter](std::string_view text) { counter.feed(text); });
+  if (!counter.finish()) throw Error(Code::invalid, "The engine's JSON of the plan is not complete.");
+  outcome.json_object = spooled.object;
+  outcome.additions = counter.counts().additions;
+  outcome.changes = counter.counts().changes;
+  outcome.destructions = counter.counts().destructions;
+  outcome.imports = counter.counts().imports;
+  uploads.add(upload(context, spooled));
+}
+
+Task<> keep_schemas(Context& context, Parallel& uploads, Outcome& outcome) {
+  SpooledObject spooled = co_await seal_output(context, {"providers", "schema", "-json"}, "schemas", {});
+  outcome.schemas_object = spooled.object;
+  uploads.add(upload(context, spooled));
+}
+
+}  // namespace
+
+Task<Outcome> run_plan(Context& context, Parallel& uploads) {
+  co_await prepare(context);
+  sandbox::Exit exit = co_await run_engine(context, plan_arguments(context.job, inside(plan_file)), to_log(context));
+  bool finished = !exit.lost && exit.signal == 0 && (exit.code == 0 || exit.code == 2);
+  context.check();
+  Outcome outcome;
+  if (!finished) {
+    outcome.error = "The plan failed. The log has the engine's message.";
+    if (exit.signal != 0) outcome.error = "The engine was ended by signal " + std::to_string(exit.signal) + ".";
+    if (exit.lost) outcome.error = "The sandbox ended before the engine.";
+    co_return outcome;
+  }
+  outcome.has_changes = exit.code == 2;
+  Parallel results(context.executor);
+  results.add(keep_plan(context, uploads, outcome));
+  results.add(keep_json(context, uploads, outcome));
+  if (context.job.structured_output) results.add(keep_schemas(context, uploads, outcome));
+  co_await results.wait();
+  outcome.ending = Ending::finished;
+  co_return outcome;
+}
+
+}  // namespace terrane::shim

@@ -1,0 +1,49 @@
+#pragma once
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "sandbox/descriptor.h"
+
+namespace terrane::shim {
+
+/// The files of a run directory as shim and worker touch them. Processes of the sandbox may change anything in there at any moment, so no name
+/// leads out of the directory, and nothing but a regular file is read. Names are relative to the directory. All calls throw Error{internal}
+/// that names file and cause when the system refuses.
+class RunFiles {
+ public:
+  explicit RunFiles(const std::filesystem::path& root);
+
+  /// Opens a regular file for reading; nothing when there is none (or something else of that name).
+  std::optional<sandbox::Descriptor> open(std::string_view name) const;
+  /// The content of a regular file of at most `limit` bytes; nothing when there is none or it is larger.
+  std::optional<std::string> read(std::string_view name, std::size_t limit) const;
+  /// Opens an empty file for writing, whatever stood there before; the run's group may read and write it.
+  sandbox::Descriptor create(std::string_view name) const;
+  /// Writes a whole file as `create`.
+  void write(std::string_view name, std::string_view content) const;
+  /// Makes a directory and those above it for the run's group; one that exists stays as it is.
+  void make_directories(std::string_view name) const;
+  /// Moves a file over whatever file stands at `to`.
+  void move(std::string_view from, std::string_view to) const;
+  /// Removes a file; one that is not there is none.
+  void remove(std::string_view name) const;
+  /// What stands there, without following a last link; nothing when nothing does.
+  std::optional<struct stat> look(std::string_view name) const;
+
+ private:
+  int open_beneath(std::string_view name, std::uint64_t flags, std::uint64_t mode) const;
+  sandbox::Descriptor parent_of(std::string_view name) const;
+  sandbox::Descriptor root_;
+};
+
+/// Writes everything to a descriptor. Throws Error{internal} that names `what` and the cause.
+void write_fully(int descriptor, std::string_view bytes, std::string_view what);
+/// Reads from `offset` as much as is there, at most `size` bytes. Throws as `write_fully`.
+std::string read_at(int descriptor, std::uint64_t offset, std::size_t size, std::string_view what);
+
+}  // namespace terrane::shim
