@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/local.h"
+#include "app/roles/web_domains.h"
 #include "base/log.h"
 #include "run/trace.h"
 #include "user/initial_admin.h"
@@ -76,6 +77,10 @@ void add_admin_commands(CLI::App& app, int& status) {
           with_installation(data, [wanted](Local& local) { return drain_node(local, argument, wanted); });
     });
   };
+  app.add_subcommand("routes", "print every endpoint, one a line")->callback([&status] {
+    std::fputs(routes_text().c_str(), stdout);
+    status = 0;
+  });
   add_drain("drain", "give a node no new phases", true);
   add_drain("undrain", "give a node phases again", false);
 }

@@ -14,10 +14,11 @@ namespace {
 
 using http::Method;
 
-constexpr std::size_t log_answer = 64 * 1024;            // bytes, unless the reader asks for another limit
+constexpr std::size_t log_answer = 64 * 1024;  // bytes, unless the reader asks for another limit
 constexpr std::int64_t log_answer_limit = 1024 * 1024;
-constexpr std::size_t publishing_limit = 256;            // messages to Redis under way
-constexpr std::size_t body_limit = std::size_t{4} << 30;  // the limit of each kind is judged where the kind is known
+constexpr std::size_t publishing_limit = 256;  // messages to Redis under way
+constexpr std::size_t body_limit = std::size_t{4}
+                                   << 30;  // the limit of each kind is judged where the kind is known
 constexpr std::string_view log_channel = "log:";
 
 std::string_view content_type(std::string_view kind) {
@@ -69,7 +70,8 @@ struct Archivist::Impl : std::enable_shared_from_this<Archivist::Impl> {
         keys(needs.vault),
         rows(needs.database),
         uploads({needs.database, needs.vault, needs.store, rows, keys}),
-        logs({needs.executor, needs.store, needs.vault, keys, [this](const std::string& object) { publish(object); }}) {}
+        logs({needs.executor, needs.store, needs.vault, keys,
+              [this](const std::string& object) { publish(object); }}) {}
 
   Task<Row> require_grant(const http::Request& request, object::Access access);
   Task<Object> require_object(const http::Request& request);
@@ -109,7 +111,8 @@ void Archivist::add_routes(http::Router& router) {
   row(Method::put, "/_archivist/v1/object/:token", api::bind<&Impl::put_signed>(impl), body_limit);
   row(Method::get, "/_archivist/v1/object/:token", api::bind<&Impl::get_signed>(impl));
   row(Method::get, "/_archivist/v1/log/:token", api::bind<&Impl::read_log>(impl));
-  row(Method::post, "/internal/v1/logs/:object/sealed", api::bind<&Impl::append_sealed>(impl), blob::append_limit);
+  row(Method::post, "/internal/v1/logs/:object/sealed", api::bind<&Impl::append_sealed>(impl),
+      blob::append_limit);
   row(Method::post, "/internal/v1/logs/:object/text", api::bind<&Impl::append_text>(impl), text_limit);
   row(Method::put, "/internal/v1/objects/:object", api::bind<&Impl::put_sealed>(impl), body_limit);
   row(Method::put, "/internal/v1/objects/:object/plain", api::bind<&Impl::put_plain>(impl), body_limit);
@@ -118,18 +121,23 @@ void Archivist::add_routes(http::Router& router) {
 
 void Archivist::on_message(const std::string& channel, const std::string& payload) {
   if (channel.empty()) impl_->logs.wake_all();
-  if (channel.starts_with(log_channel) && payload != impl_->own_name) impl_->logs.wake(channel.substr(log_channel.size()));
+  if (channel.starts_with(log_channel) && payload != impl_->own_name)
+    impl_->logs.wake(channel.substr(log_channel.size()));
 }
 
-/// The row that the request's token grants `access` to. A writer's row is read now, a reader's may be a second old.
+/// The row that the request's token grants `access` to. A writer's row is read now, a reader's may be a
+/// second old.
 Task<Row> Archivist::Impl::require_grant(const http::Request& request, object::Access access) {
   std::optional<object::Grant> grant = needs.urls.verify(request.parameter("token"));
   if (!grant || grant->access != access) throw Error(Code::not_found, "");
   std::optional<Row> row;
-  if (access == object::Access::write) row = co_await rows.fresh(grant->object);
-  else row = co_await rows.recent(grant->object);
+  if (access == object::Access::write)
+    row = co_await rows.fresh(grant->object);
+  else
+    row = co_await rows.recent(grant->object);
   if (!row || row->object.status == "deleted") throw Error(Code::not_found, "");
-  if ((row->object.kind == sealed::log_kind) != (access == object::Access::log)) throw Error(Code::not_found, "");
+  if ((row->object.kind == sealed::log_kind) != (access == object::Access::log))
+    throw Error(Code::not_found, "");
   if (row->now >= grant->expires) throw Error(Code::not_found, "This URL has expired.");
   co_return std::move(*row);
 }
@@ -137,13 +145,15 @@ Task<Row> Archivist::Impl::require_grant(const http::Request& request, object::A
 /// The row that the path of a request inside the platform names.
 Task<Object> Archivist::Impl::require_object(const http::Request& request) {
   std::optional<Row> row = co_await rows.fresh(Id<Object>(request.parameter("object")));
-  if (!row || row->object.status == "deleted" || row->object.kind == sealed::log_kind) throw Error(Code::not_found, "");
+  if (!row || row->object.status == "deleted" || row->object.kind == sealed::log_kind)
+    throw Error(Code::not_found, "");
   co_return std::move(row->object);
 }
 
 Task<Object> Archivist::Impl::require_log(const http::Request& request) {
   std::optional<Row> row = co_await rows.fresh(Id<Object>(request.parameter("object")));
-  if (!row || row->object.status == "deleted" || row->object.kind != sealed::log_kind) throw Error(Code::not_found, "");
+  if (!row || row->object.status == "deleted" || row->object.kind != sealed::log_kind)
+    throw Error(Code::not_found, "");
   co_return std::move(row->object);
 }
 
@@ -214,7 +224,8 @@ Task<http::Response> Archivist::Impl::read_log(http::Request& request) {
   std::int64_t offset = forgiving_number(request, "offset", 0);
   http::Response response;
   response.headers.set("Content-Type", "text/plain; charset=utf-8");
-  response.body = co_await logs.read(std::move(row.object), static_cast<std::uint64_t>(offset), static_cast<std::size_t>(limit));
+  response.body = co_await logs.read(std::move(row.object), static_cast<std::uint64_t>(offset),
+                                     static_cast<std::size_t>(limit));
   co_return response;
 }
 
@@ -225,7 +236,8 @@ Task<http::Response> Archivist::Impl::append_sealed(http::Request& request) {
   std::string bytes = co_await http::read_body(request, blob::append_limit);
   if (position == 0 && !bytes.empty()) check_segment_header(bytes, co_await require_log(request));
   try {
-    std::uint64_t size = co_await logs.append(object, segment, static_cast<std::uint64_t>(position), std::move(bytes));
+    std::uint64_t size =
+        co_await logs.append(object, segment, static_cast<std::uint64_t>(position), std::move(bytes));
     co_return json_answer(200, {{"size", size}});
   } catch (const Error& error) {
     if (error.code() != Code::conflict) throw;
@@ -243,7 +255,8 @@ Task<http::Response> Archivist::Impl::append_text(http::Request& request) {
   co_return json_answer(200, {});
 }
 
-/// Tells other archivists, whose readers may wait for these bytes. Nobody waits for Redis: it only makes them faster.
+/// Tells other archivists, whose readers may wait for these bytes. Nobody waits for Redis: it only makes them
+/// faster.
 void Archivist::Impl::publish(const std::string& object) {
   if (!needs.redis || publishing >= publishing_limit) return;
   net::spawn(needs.executor, "publish a log's growth", publish_one(shared_from_this(), object));
@@ -265,19 +278,23 @@ Task<> Archivist::Impl::publish_one(std::shared_ptr<Impl> self, std::string obje
 /// Removes the bytes of some deleted objects; returns of how many.
 Task<std::size_t> Archivist::Impl::sweep_some() {
   constexpr int batch = 200;
-  postgres::Result rows_found = co_await needs.database.query(sql::archivist_deleted, postgres::Params::of(batch));
+  postgres::Result rows_found =
+      co_await needs.database.query(sql::archivist_deleted, postgres::Params::of(batch));
   std::size_t swept = 0;
   for (std::size_t i = 0; i < rows_found.size(); ++i) {
     std::string id = rows_found[i].string("id");
     std::string kind = rows_found[i].string("kind");
     try {
-      if (kind == sealed::log_kind) co_await logs.remove(id);
-      else co_await needs.store.remove(blob::object_name(kind, id));
+      if (kind == sealed::log_kind)
+        co_await logs.remove(id);
+      else
+        co_await needs.store.remove(blob::object_name(kind, id));
       co_await needs.database.query(sql::archivist_swept, postgres::Params::of(id));
       ++swept;
     } catch (const Error& error) {
       if (error.code() == Code::unavailable) throw;
-      log::error("the bytes of a deleted object cannot be removed", {{"object", id}, {"error", error.what()}});
+      log::error("the bytes of a deleted object cannot be removed",
+                 {{"object", id}, {"error", error.what()}});
     }
   }
   co_return swept;
@@ -315,7 +332,8 @@ struct Gate {
       if (!route) throw Error(Code::not_found, "");
       shown.path = route->pattern;
       if (request.content_length && *request.content_length > route->body_limit) {
-        throw Error(Code::too_large, "At most " + std::to_string(route->body_limit) + " bytes are allowed here.");
+        throw Error(Code::too_large,
+                    "At most " + std::to_string(route->body_limit) + " bytes are allowed here.");
       }
       co_return co_await route->handler(request);
     } catch (...) {

@@ -13,9 +13,10 @@
 
 namespace terrane::archivist {
 
-/// The role archivist: keeps the bytes of objects sealed in the blob store, by signed URL for everybody and by id for
-/// the platform's other roles. It listens on a unix socket only, and web forwards nothing but `/_archivist/…` to it.
-/// It keeps no state: any number may run on the same stores. One executor; destroy it after its server has stopped.
+/// The role archivist: keeps the bytes of objects sealed in the blob store, by signed URL for everybody and
+/// by id for the platform's other roles. It listens on a unix socket only, and web forwards nothing but
+/// `/_archivist/…` to it. It keeps no state: any number may run on the same stores. One executor; destroy it
+/// after its server has stopped.
 class Archivist {
  public:
   struct Needs {
@@ -31,13 +32,14 @@ class Archivist {
 
   void add_routes(http::Router& router);
 
-  /// The channels on which archivists tell each other of appended logs, for a redis::Subscriber with `on_message`.
+  /// The channels on which archivists tell each other of appended logs, for a redis::Subscriber with
+  /// `on_message`.
   static constexpr const char* channels = "log:*";
   /// Takes a message of such a channel; with an empty channel all readers of logs look by themselves.
   void on_message(const std::string& channel, const std::string& payload);
 
-  /// Removes the bytes of objects deleted over an hour ago, and gives up uploads begun over two days ago. Suspends.
-  /// Several may run at once. Throws Error{unavailable}.
+  /// Removes the bytes of objects deleted over an hour ago, and gives up uploads begun over two days ago.
+  /// Suspends. Several may run at once. Throws Error{unavailable}.
   Task<> sweep();
   /// Sweeps every 10 minutes until `stop`.
   Task<> run_sweeper(net::Stop& stop);

@@ -1,11 +1,10 @@
 #pragma once
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "archivist/archivist.h"
 #include "base/text.h"
@@ -33,20 +32,23 @@ struct Stores {
   /// Inserts a row in status `uploading`.
   Id<Object> add(const std::string& kind, const std::string& workspace = "ws-1") {
     Id<Object> id = Id<Object>::make();
-    database.run("INSERT INTO objects (id, kind, workspace) VALUES ('" + id.text() + "', '" + kind + "', '" + workspace + "')");
+    database.run("INSERT INTO objects (id, kind, workspace) VALUES ('" + id.text() + "', '" + kind + "', '" +
+                 workspace + "')");
     return id;
   }
   void set(const Id<Object>& id, const std::string& what) {
     database.run("UPDATE objects SET " + what + " WHERE id = '" + id.text() + "'");
   }
   /// The path of a signed URL.
-  std::string url(object::Access access, const Id<Object>& id, std::chrono::seconds life = std::chrono::minutes(5)) const {
+  std::string url(object::Access access, const Id<Object>& id,
+                  std::chrono::seconds life = std::chrono::minutes(5)) const {
     return urls.path(access, id, life);
   }
   /// How many blobs lie in the directory, finished or not.
   std::size_t blob_count() const {
     std::size_t count = 0;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(blobs())) count += entry.is_regular_file() ? 1 : 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(blobs()))
+      count += entry.is_regular_file() ? 1 : 0;
     return count;
   }
   std::filesystem::path blob_path(const std::string& name) const { return blobs() / "objects" / name; }
@@ -54,7 +56,8 @@ struct Stores {
 
 /// One archivist with its server on a unix socket, and clients of it.
 struct Process {
-  Process(net::Executor executor, Stores& stores, const std::string& name = "archivist", redis::Client* redis = nullptr)
+  Process(net::Executor executor, Stores& stores, const std::string& name = "archivist",
+          redis::Client* redis = nullptr)
       : socket(stores.directory.path() / (name + ".sock")),
         database(executor, stores.database.options()),
         store(executor, stores.blobs()),
@@ -71,7 +74,8 @@ struct Process {
     http::Headers headers;
     std::string header(std::string_view name) const { return std::string(headers.find(name).value_or("")); }
   };
-  Task<Answer> call(http::Method method, std::string target, std::string body = {}, http::Headers headers = {}) {
+  Task<Answer> call(http::Method method, std::string target, std::string body = {},
+                    http::Headers headers = {}) {
     http::ClientRequest request;
     request.method = method;
     request.target = std::move(target);
@@ -89,7 +93,9 @@ struct Process {
     if (!range.empty()) headers.set("Range", range);
     return call(http::Method::get, std::move(target), {}, std::move(headers));
   }
-  Task<Answer> put(std::string target, std::string body) { return call(http::Method::put, std::move(target), std::move(body)); }
+  Task<Answer> put(std::string target, std::string body) {
+    return call(http::Method::put, std::move(target), std::move(body));
+  }
   Task<> stop() { return server.stop(std::chrono::seconds(1)); }
 
   http::Endpoint endpoint() const {
@@ -132,7 +138,8 @@ inline Task<std::string> talk(std::filesystem::path socket_path, std::string tex
       send(fd, text.data(), text.size(), MSG_NOSIGNAL);
       shutdown(fd, SHUT_WR);
       std::array<char, 4096> piece;
-      for (ssize_t count; (count = recv(fd, piece.data(), piece.size(), 0)) > 0;) answer.append(piece.data(), static_cast<std::size_t>(count));
+      for (ssize_t count; (count = recv(fd, piece.data(), piece.size(), 0)) > 0;)
+        answer.append(piece.data(), static_cast<std::size_t>(count));
     }
     close(fd);
     return answer;
@@ -146,7 +153,8 @@ class Pattern : public http::ByteSource {
   explicit Pattern(std::uint64_t size) : left_(size) {}
   Task<std::size_t> read(std::span<char> into) override {
     std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(left_, into.size() / 8 * 8));
-    for (std::size_t i = 0; i < count; i += 8, ++number_) std::memcpy(into.data() + i, &number_, std::min<std::size_t>(8, count - i));
+    for (std::size_t i = 0; i < count; i += 8, ++number_)
+      std::memcpy(into.data() + i, &number_, std::min<std::size_t>(8, count - i));
     left_ -= count;
     hasher_.update({into.data(), count});
     co_return count;

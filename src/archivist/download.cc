@@ -9,7 +9,8 @@ namespace {
 /// Opens chunks as they are read: one sealed chunk and its plaintext are in memory.
 class Plaintext : public http::ByteSource {
  public:
-  Plaintext(std::unique_ptr<blob::Reader> reader, sealed::Opener opener, const sealed::Range& range, std::string object)
+  Plaintext(std::unique_ptr<blob::Reader> reader, sealed::Opener opener, const sealed::Range& range,
+            std::string object)
       : reader_(std::move(reader)),
         opener_(std::move(opener)),
         object_(std::move(object)),
@@ -48,7 +49,8 @@ class Plaintext : public http::ByteSource {
       take(opener_.finish());
       co_return;
     }
-    std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(sealed_left_, sealed::sealed_chunk_size));
+    std::size_t wanted =
+        static_cast<std::size_t>(std::min<std::uint64_t>(sealed_left_, sealed::sealed_chunk_size));
     std::size_t count = co_await reader_->read({buffer_.get(), wanted});
     // Shorter than when it was opened: what is missing shows when the last chunk does not open.
     sealed_left_ = count == 0 ? 0 : sealed_left_ - count;
@@ -85,7 +87,8 @@ Task<sealed::Header> read_header(blob::Reader& reader, const Object& row) {
     std::optional<sealed::Header> header = sealed::parse_header(std::string_view(first).substr(0, size));
     if (header) co_return std::move(*header);
     std::size_t count = co_await reader.read({first.data() + size, first.size() - size});
-    if (count == 0) throw sealed::Damaged({row.id.text(), row.kind, row.workspace, {}}, "it ends within its header");
+    if (count == 0)
+      throw sealed::Damaged({row.id.text(), row.kind, row.workspace, {}}, "it ends within its header");
     size += count;
   }
 }

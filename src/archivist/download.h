@@ -17,8 +17,8 @@ struct ByteRange {
   std::uint64_t length = 0;
 };
 
-/// Reads a `Range` field for a body of `size` bytes: the range; nothing when the field is to be ignored, because it
-/// asks for several ranges or for something else than bytes. Throws RangeNotSatisfiable.
+/// Reads a `Range` field for a body of `size` bytes: the range; nothing when the field is to be ignored,
+/// because it asks for several ranges or for something else than bytes. Throws RangeNotSatisfiable.
 std::optional<ByteRange> parse_range(std::string_view field, std::uint64_t size);
 
 /// The `Range` field asks for nothing that is there (416).
@@ -30,13 +30,14 @@ class RangeNotSatisfiable : public Error {
 /// A sealed object whose header has been read and found to be the one that was asked for.
 class SealedObject {
  public:
-  /// Suspends. Throws Error{not_found} when there are no bytes, sealed::Damaged when they are not this object.
+  /// Suspends. Throws Error{not_found} when there are no bytes, sealed::Damaged when they are not this
+  /// object.
   static Task<SealedObject> open(blob::Store& store, Object row);
 
   /// Bytes of the plaintext.
   std::uint64_t size() const noexcept { return size_; }
-  /// The plaintext of the range. Its first bytes are certain when this returns; a later read throws sealed::Damaged
-  /// before it would return what is not. Suspends. Throws Error{unavailable}.
+  /// The plaintext of the range. Its first bytes are certain when this returns; a later read throws
+  /// sealed::Damaged before it would return what is not. Suspends. Throws Error{unavailable}.
   Task<std::shared_ptr<http::ByteSource>> read(KeyCache& keys, ByteRange range);
   Task<std::shared_ptr<http::ByteSource>> read_all(KeyCache& keys) { return read(keys, {0, size_}); }
 

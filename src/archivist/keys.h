@@ -12,7 +12,8 @@ namespace terrane::archivist {
 /// The transit key that wraps the data keys of objects.
 constexpr const char* transit_key = "archivist";
 
-/// Data keys that vault unwrapped, the least recently used forgotten first: at most 256, for at most 5 minutes.
+/// Data keys that vault unwrapped, the least recently used forgotten first: at most 256, for at most 5
+/// minutes.
 class KeyCache {
  public:
   explicit KeyCache(vault_client::Vault& vault) : vault_(vault) {}

@@ -11,7 +11,8 @@ constexpr std::uint64_t pause_distance = 4 * 1024 * 1024;
 constexpr char etx = '\x03';
 
 /// Opens a blob; nothing when there is none.
-Task<std::unique_ptr<blob::Reader>> open_if_there(blob::Store& store, std::string name, std::uint64_t offset) {
+Task<std::unique_ptr<blob::Reader>> open_if_there(blob::Store& store, std::string name,
+                                                  std::uint64_t offset) {
   try {
     co_return co_await store.open(std::move(name), offset);
   } catch (const Error& error) {
@@ -59,7 +60,8 @@ Task<> Logs::refresh(std::shared_ptr<LogState> log) {
 
 Task<> Logs::look(std::shared_ptr<LogState> log) {
   co_await look_at_list(*log);
-  // From the last to the first: a segment with bytes closed all before it, so those have their final size by now.
+  // From the last to the first: a segment with bytes closed all before it, so those have their final size by
+  // now.
   bool later_has_bytes = false;
   for (std::size_t at = log->segments.size(); at-- > 0;) {
     LogSegment& segment = *log->segments[at];
@@ -85,7 +87,8 @@ Task<> Logs::look_at_list(LogState& log) {
   while (std::size_t count = co_await reader->read(piece)) numbers.append(piece.data(), count);
   for (std::string_view rest = numbers; rest.size() >= 4; rest.remove_prefix(4)) {
     std::uint32_t number = sealed::get_u32(rest);
-    if (number > static_cast<std::uint32_t>(segment_limit) || static_cast<int>(number) <= log.last_segment()) {
+    if (number > static_cast<std::uint32_t>(segment_limit) ||
+        static_cast<int>(number) <= log.last_segment()) {
       throw_damaged(log.object, "the list of its segments is not ascending");
     }
     auto segment = std::make_shared<LogSegment>();
@@ -96,7 +99,8 @@ Task<> Logs::look_at_list(LogState& log) {
 
 Task<> Logs::look_at_segment(LogSegment& segment, std::string name) {
   if (segment.damage) co_return;
-  std::unique_ptr<blob::Reader> reader = co_await open_if_there(needs_.store, std::move(name), segment.index.fed());
+  std::unique_ptr<blob::Reader> reader =
+      co_await open_if_there(needs_.store, std::move(name), segment.index.fed());
   if (!reader || reader->size() == segment.index.fed()) co_return;
   auto piece = std::make_unique_for_overwrite<char[]>(piece_size);
   std::uint64_t pause_at = pause_distance;
@@ -147,7 +151,7 @@ Task<bool> Logs::is_complete(LogState& log, const Object& row, std::uint64_t off
   const std::uint64_t end = log.plain_end();
   if (end == 0 || offset < end) co_return false;
   if (log.judged_end != end) co_await collect(log, row, end - 1, 1);
-  co_return log.judged_end == end && log.ends_with_etx;
+  co_return log.judged_end == end&& log.ends_with_etx;
 }
 
 /// Decides without suspending what is to be read for [offset, offset + limit).
@@ -162,7 +166,8 @@ std::vector<Logs::Part> Logs::plan(const LogState& log, std::uint64_t offset, st
       std::uint64_t to = std::min(seen.plain, from + wanted);
       std::optional<sealed::Place> place = seen.segment->index.find(from);
       if (!place) throw_damaged(log.object, "a segment has no beginning");
-      parts.push_back({seen.segment->index.segments().front().header, seen.segment->number, *place, from, to});
+      parts.push_back(
+          {seen.segment->index.segments().front().header, seen.segment->number, *place, from, to});
       wanted -= to - from;
       offset = begin + to;
     }

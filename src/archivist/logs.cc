@@ -8,9 +8,12 @@ namespace terrane::archivist {
 namespace {
 
 constexpr std::size_t state_limit = 512;
-constexpr std::uint64_t indexed_limit = std::uint64_t{64} << 30;  // sealed bytes; their index takes about 32 MiB
+constexpr std::uint64_t indexed_limit = std::uint64_t{64}
+                                        << 30;  // sealed bytes; their index takes about 32 MiB
 
-[[noreturn]] void throw_later_segment() { throw Error(Code::conflict, "A later segment of this log has begun."); }
+[[noreturn]] void throw_later_segment() {
+  throw Error(Code::conflict, "A later segment of this log has begun.");
+}
 
 }  // namespace
 
@@ -27,9 +30,11 @@ void check_segment_header(std::string_view bytes, const Object& log) {
     std::optional<sealed::Header> header = sealed::parse_header(bytes);
     if (!header) throw Error(Code::unprocessable, "The first bytes of a segment must hold its whole header.");
     sealed::expect(*header, log.id.text(), sealed::log_kind, log.workspace);
-    if (sealed::base_of(*header) != 0) throw Error(Code::unprocessable, "The base of a log segment must be 0.");
+    if (sealed::base_of(*header) != 0)
+      throw Error(Code::unprocessable, "The base of a log segment must be 0.");
   } catch (const sealed::Damaged& error) {
-    throw Error(Code::unprocessable, "The first bytes are not the header of a segment of this log.").add_context(error.what());
+    throw Error(Code::unprocessable, "The first bytes are not the header of a segment of this log.")
+        .add_context(error.what());
   }
 }
 
@@ -52,7 +57,8 @@ void Logs::shrink() {
   for (const auto& [object, cached] : states_) {
     for (const auto& segment : cached.state->segments) indexed += segment->index.fed();
   }
-  for (auto at = recent_.end(); at != recent_.begin() && (states_.size() >= state_limit || indexed > indexed_limit);) {
+  for (auto at = recent_.end();
+       at != recent_.begin() && (states_.size() >= state_limit || indexed > indexed_limit);) {
     --at;
     auto found = states_.find(*at);
     if (found->second.state.use_count() > 1) continue;
@@ -87,7 +93,8 @@ void Logs::notify_appended(const std::string& object) {
 }
 
 Task<std::uint64_t> Logs::append(std::string object, int segment, std::uint64_t position, std::string bytes) {
-  if (segment < 1 || segment > segment_limit) throw Error(Code::invalid, "The segment must be a number from 1 to 1000.");
+  if (segment < 1 || segment > segment_limit)
+    throw Error(Code::invalid, "The segment must be a number from 1 to 1000.");
   if (position > segment_size_limit || bytes.size() > segment_size_limit - position) {
     throw Error(Code::too_large, "A segment of a log may have at most 4 GiB.");
   }
@@ -101,7 +108,8 @@ Task<std::uint64_t> Logs::append(std::string object, int segment, std::uint64_t 
     if (log->last_segment() > segment) throw_later_segment();
     if (log->last_segment() == segment) log->begun = segment;
   }
-  std::uint64_t durable = co_await needs_.store.append(segment_name(object, segment), position, std::move(bytes));
+  std::uint64_t durable =
+      co_await needs_.store.append(segment_name(object, segment), position, std::move(bytes));
   notify_appended(object);
   co_return durable;
 }
@@ -131,8 +139,8 @@ Task<> Logs::begin_segment(std::shared_ptr<LogState> log, int segment) {
   log->begun = segment;
 }
 
-/// Segments before `segment` never grow again, also those that have no bytes yet: else what readers have seen of the
-/// log could move.
+/// Segments before `segment` never grow again, also those that have no bytes yet: else what readers have seen
+/// of the log could move.
 Task<> Logs::close_before(const LogState& log, int segment) {
   std::vector<std::shared_ptr<LogSegment>> segments = log.segments;
   for (const auto& before : segments) {
@@ -144,8 +152,10 @@ Task<> Logs::close_before(const LogState& log, int segment) {
 }
 
 Task<> Logs::append_text(Object log, int segment, std::string text) {
-  if (segment < 1 || segment > segment_limit) throw Error(Code::invalid, "The segment must be a number from 1 to 1000.");
-  if (text.empty() || text.size() > text_limit) throw Error(Code::invalid, "A text of a log has 1 to 1048576 bytes.");
+  if (segment < 1 || segment > segment_limit)
+    throw Error(Code::invalid, "The segment must be a number from 1 to 1000.");
+  if (text.empty() || text.size() > text_limit)
+    throw Error(Code::invalid, "A text of a log has 1 to 1048576 bytes.");
   const std::string object = log.id.text();
   const std::string name = segment_name(object, segment);
   std::shared_ptr<LogState> state = state_of(object);

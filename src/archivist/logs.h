@@ -14,15 +14,15 @@
 
 namespace terrane::archivist {
 
-// A log lies in the blob store as segments `log/ab/cd/OBJECT.N`, each with sealed records under a key of its own, and
-// `log/ab/cd/OBJECT.segments`, the numbers of the segments that were begun, 4 bytes each, ascending. That list decides
-// which segment is the last, for all archivists at once; whoever begins a segment then closes all before it for ever.
-// The log's plaintext is that of its segments one after the other.
+// A log lies in the blob store as segments `log/ab/cd/OBJECT.N`, each with sealed records under a key of its
+// own, and `log/ab/cd/OBJECT.segments`, the numbers of the segments that were begun, 4 bytes each, ascending.
+// That list decides which segment is the last, for all archivists at once; whoever begins a segment then
+// closes all before it for ever. The log's plaintext is that of its segments one after the other.
 
-constexpr int segment_limit = 1000;                          ///< the largest number of a segment
+constexpr int segment_limit = 1000;                                   ///< the largest number of a segment
 constexpr std::uint64_t segment_size_limit = std::uint64_t{4} << 30;  ///< sealed bytes of a segment
-constexpr std::size_t text_limit = 1024 * 1024;              ///< bytes of a text of the platform's own
-constexpr auto hold_time = std::chrono::milliseconds(500);   ///< how long a reader waits for bytes
+constexpr std::size_t text_limit = 1024 * 1024;             ///< bytes of a text of the platform's own
+constexpr auto hold_time = std::chrono::milliseconds(500);  ///< how long a reader waits for bytes
 
 /// The blob names of a log's parts.
 std::string segment_name(const std::string& object, int segment);
@@ -42,21 +42,22 @@ class Logs {
     blob::Store& store;
     vault_client::Vault& vault;
     KeyCache& keys;
-    std::function<void(const std::string& object)> appended;  ///< called when bytes of a log have become durable
+    std::function<void(const std::string& object)>
+        appended;  ///< called when bytes of a log have become durable
   };
   explicit Logs(Needs needs) : needs_(std::move(needs)) {}
 
-  /// Appends sealed bytes at a position of a segment and returns the segment's durable size; bytes that are there
-  /// already are skipped. Suspends. Throws Error{conflict} on a gap, on other bytes, and when a later segment has begun;
-  /// Error{too_large}, Error{unavailable}.
+  /// Appends sealed bytes at a position of a segment and returns the segment's durable size; bytes that are
+  /// there already are skipped. Suspends. Throws Error{conflict} on a gap, on other bytes, and when a later
+  /// segment has begun; Error{too_large}, Error{unavailable}.
   Task<std::uint64_t> append(std::string object, int segment, std::uint64_t position, std::string bytes);
   /// Seals a text as a segment of its own. The same text again changes nothing, another is Error{conflict}.
   Task<> append_text(Object log, int segment, std::string text);
   /// The durable sealed bytes of a segment.
   Task<std::uint64_t> size(std::string object, int segment);
 
-  /// Plaintext from `offset`, 1 to `limit` bytes; when there is none yet it waits for some up to `hold_time`, and then
-  /// returns nothing. Suspends. Throws sealed::Damaged, Error{unavailable}.
+  /// Plaintext from `offset`, 1 to `limit` bytes; when there is none yet it waits for some up to `hold_time`,
+  /// and then returns nothing. Suspends. Throws sealed::Damaged, Error{unavailable}.
   Task<std::string> read(Object log, std::uint64_t offset, std::size_t limit);
   /// Somebody appended to the log: its readers look again.
   void wake(const std::string& object);

@@ -1,11 +1,11 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "archivist/logs.h"
 
 #include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <iostream>
 
 #include "archivist/archivist_fixture.h"
-#include "archivist/logs.h"
 #include "redis/subscriber.h"
 #include "sealed/log.h"
 #include "testing/test_redis.h"
@@ -25,12 +25,15 @@ using testing::run_task;
 class Segment {
  public:
   Segment(Stores& stores, Id<Object> log, int number, std::string workspace = "ws-1", std::string kind = "")
-      : log_(std::move(log)), number_(number), sealer_(key_of(stores), {log_.text(), std::move(kind), std::move(workspace), {{"attempt", "1"}}}, 0) {
+      : log_(std::move(log)),
+        number_(number),
+        sealer_(key_of(stores), {log_.text(), std::move(kind), std::move(workspace), {{"attempt", "1"}}}, 0) {
     unsent_ = sealer_.begin();
   }
   /// Adds text to what has not been sent.
   Segment& write(std::string_view text) {
-    for (std::size_t at = 0; at < text.size(); at += sealed::record_limit) unsent_ += sealer_.record(text.substr(at, sealed::record_limit));
+    for (std::size_t at = 0; at < text.size(); at += sealed::record_limit)
+      unsent_ += sealer_.record(text.substr(at, sealed::record_limit));
     return *this;
   }
   /// Sends it and returns the segment's size.
@@ -59,7 +62,8 @@ class Segment {
 };
 
 Task<std::string> read(Process& process, std::string url, std::size_t offset, std::size_t limit = 65536) {
-  Process::Answer answer = co_await process.get(url + "?limit=" + std::to_string(limit) + "&offset=" + std::to_string(offset));
+  Process::Answer answer =
+      co_await process.get(url + "?limit=" + std::to_string(limit) + "&offset=" + std::to_string(offset));
   EXPECT_EQ(answer.status, 200);
   co_return answer.body;
 }
@@ -76,7 +80,8 @@ Task<std::string> read_whole(Process& process, std::string url, std::size_t limi
 }
 
 std::string append_target(const Id<Object>& log, int segment, std::int64_t position) {
-  return "/internal/v1/logs/" + log.text() + "/sealed?segment=" + std::to_string(segment) + "&position=" + std::to_string(position);
+  return "/internal/v1/logs/" + log.text() + "/sealed?segment=" + std::to_string(segment) +
+         "&position=" + std::to_string(position);
 }
 
 TEST(Logs, AreReadOverSeveralSegmentsByteForByte) {
@@ -96,9 +101,16 @@ TEST(Logs, AreReadOverSeveralSegmentsByteForByte) {
 
     EXPECT_TRUE(co_await read_whole(process, url) == whole);
     EXPECT_TRUE(co_await read_whole(process, url, 1'000'000) == whole);
-    for (auto [offset, limit] : std::vector<std::pair<std::size_t, std::size_t>>{
-             {0, 1}, {1, 5}, {399'990, 100}, {400'001, 24}, {400'020, 10}, {65'536, 65'536}, {800'025, 1}, {700'000, 900'000}}) {
-      EXPECT_TRUE(co_await read(process, url, offset, limit) == whole.substr(offset, limit)) << offset << " " << limit;
+    for (auto [offset, limit] : std::vector<std::pair<std::size_t, std::size_t>>{{0, 1},
+                                                                                 {1, 5},
+                                                                                 {399'990, 100},
+                                                                                 {400'001, 24},
+                                                                                 {400'020, 10},
+                                                                                 {65'536, 65'536},
+                                                                                 {800'025, 1},
+                                                                                 {700'000, 900'000}}) {
+      EXPECT_TRUE(co_await read(process, url, offset, limit) == whole.substr(offset, limit))
+          << offset << " " << limit;
     }
     EXPECT_EQ((co_await read(process, url, 0)).size(), 65'536U);
     co_await process.stop();
@@ -150,10 +162,13 @@ TEST(Logs, TakeOnlyWhatFits) {
   Stores stores;
   Id<Object> log = stores.add("log"), other = stores.add("log");
   Id<Object> state = stores.add("state");
-  Segment one(stores, log, 1), two(stores, log, 2), foreign(stores, other, 1), elsewhere(stores, log, 1, "ws-2");
+  Segment one(stores, log, 1), two(stores, log, 2), foreign(stores, other, 1),
+      elsewhere(stores, log, 1, "ws-2");
   run_task([&](net::Executor executor) -> Task<> {
     Process process(executor, stores);
-    auto append = [&](std::string target, std::string body) { return process.call(Method::post, std::move(target), std::move(body)); };
+    auto append = [&](std::string target, std::string body) {
+      return process.call(Method::post, std::move(target), std::move(body));
+    };
     EXPECT_EQ((co_await append(append_target(log, 1, 0), foreign.unsent())).status, 422);
     EXPECT_EQ((co_await append(append_target(log, 1, 0), elsewhere.unsent())).status, 422);
     EXPECT_EQ((co_await append(append_target(log, 1, 0), "no header")).status, 422);
@@ -174,12 +189,14 @@ TEST(Logs, TakeOnlyWhatFits) {
     one.write("first ");
     std::int64_t size = co_await one.send(process);
     std::string begin = one.all();
-    EXPECT_EQ(co_await process.client.append_sealed(log, 1, 0, begin), size) << "a repetition changes nothing";
+    EXPECT_EQ(co_await process.client.append_sealed(log, 1, 0, begin), size)
+        << "a repetition changes nothing";
     gap = co_await append(append_target(log, 1, size + 1), "bytes");
     EXPECT_EQ(gap.status, 409);
     EXPECT_EQ(gap.body, "{\"size\":" + std::to_string(size) + "}");
     EXPECT_EQ((co_await append(append_target(log, 1, 3), "other bytes")).status, 409);
-    EXPECT_EQ((co_await append(append_target(log, 1, 0), "")).body, "{\"size\":" + std::to_string(size) + "}");
+    EXPECT_EQ((co_await append(append_target(log, 1, 0), "")).body,
+              "{\"size\":" + std::to_string(size) + "}");
 
     two.write("second");
     co_await two.send(process);
@@ -269,7 +286,9 @@ TEST(Texts, MayBeRepeatedWithTheSameTextOnly) {
   run_task([&](net::Executor executor) -> Task<> {
     Process process(executor, stores);
     auto append = [&](std::string workspace, int segment, std::string body) {
-      return process.call(Method::post, "/internal/v1/logs/" + log.text() + "/text?workspace=" + workspace + "&segment=" + std::to_string(segment),
+      return process.call(Method::post,
+                          "/internal/v1/logs/" + log.text() + "/text?workspace=" + workspace +
+                              "&segment=" + std::to_string(segment),
                           std::move(body));
     };
     EXPECT_EQ((co_await append("ws-2", 1, text)).status, 422);
@@ -381,10 +400,11 @@ TEST(Tail, CrossesArchivistsByRedisAndWithoutIt) {
     Process reader(executor, stores, "reader");
     std::string url = stores.url(Access::log, log);
     std::size_t heard = 0;
-    redis::Subscriber subscriber(executor, options, {{}, {Archivist::channels}}, [&](const std::string& channel, const std::string& payload) {
-      ++heard;
-      reader.archivist.on_message(channel, payload);
-    });
+    redis::Subscriber subscriber(executor, options, {{}, {Archivist::channels}},
+                                 [&](const std::string& channel, const std::string& payload) {
+                                   ++heard;
+                                   reader.archivist.on_message(channel, payload);
+                                 });
     co_await testing::eventually("the subscription is in force", [&] { return heard > 0; });
     std::vector<double> delays;
     std::size_t at = 0;

@@ -1,7 +1,6 @@
+#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <fstream>
 
 #include "archivist/archivist_fixture.h"
 #include "archivist/download.h"
@@ -32,7 +31,8 @@ std::string status_of(Stores& stores, const Id<Object>& id) {
 }
 
 /// Seals text as a shim does.
-std::string sealed_form(Stores& stores, const Id<Object>& id, const std::string& kind, const std::string& workspace, std::string text) {
+std::string sealed_form(Stores& stores, const Id<Object>& id, const std::string& kind,
+                        const std::string& workspace, std::string text) {
   std::string out;
   run_task([&](net::Executor) -> Task<> {
     sealed::DataKey key = co_await stores.vault.data_key("archivist");
@@ -79,8 +79,8 @@ TEST(Range, ReadsWhatHttpAllows) {
   EXPECT_EQ(read("bytes=-0", 10), "416");
   EXPECT_EQ(read("bytes=0-", 0), "416");
   EXPECT_EQ(read("bytes=0-9223372036854775807", 10), "0+10");
-  for (std::string_view field : {"", "bytes", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "bytes=a-b", "lines=0-1",
-                                 "bytes=--1", "bytes=99999999999999999999-", "bytes=1--1"}) {
+  for (std::string_view field : {"", "bytes", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "bytes=a-b",
+                                 "lines=0-1", "bytes=--1", "bytes=99999999999999999999-", "bytes=1--1"}) {
     EXPECT_EQ(read(field, 10), "ignored") << field;
   }
 }
@@ -109,7 +109,8 @@ TEST(Objects, AreStoredSealedAndReadBack) {
     known.set("If-None-Match", got.header("ETag"));
     EXPECT_EQ((co_await process.call(Method::get, stores.url(Access::read, id), {}, known)).status, 304);
 
-    EXPECT_EQ((co_await process.put(stores.url(Access::write, empty), "")).body, R"({"size":0,"md5":")" + md5("") + "\"}");
+    EXPECT_EQ((co_await process.put(stores.url(Access::write, empty), "")).body,
+              R"({"size":0,"md5":")" + md5("") + "\"}");
     Process::Answer nothing = co_await process.get(stores.url(Access::read, empty));
     EXPECT_EQ(nothing.status, 200);
     EXPECT_EQ(nothing.body, "");
@@ -130,12 +131,19 @@ TEST(Objects, AreReadInRanges) {
     Process process(executor, stores);
     co_await process.put(stores.url(Access::write, id), text);
     std::string url = stores.url(Access::read, id);
-    for (auto [first, last] : std::vector<std::pair<std::size_t, std::size_t>>{
-             {0, 0}, {0, 65535}, {65535, 65536}, {65536, 131071}, {1, 199'998}, {131'072, 199'999}, {199'999, 199'999}}) {
-      Process::Answer part = co_await process.get(url, "bytes=" + std::to_string(first) + "-" + std::to_string(last));
+    for (auto [first, last] : std::vector<std::pair<std::size_t, std::size_t>>{{0, 0},
+                                                                               {0, 65535},
+                                                                               {65535, 65536},
+                                                                               {65536, 131071},
+                                                                               {1, 199'998},
+                                                                               {131'072, 199'999},
+                                                                               {199'999, 199'999}}) {
+      Process::Answer part =
+          co_await process.get(url, "bytes=" + std::to_string(first) + "-" + std::to_string(last));
       EXPECT_EQ(part.status, 206);
       EXPECT_TRUE(part.body == text.substr(first, last - first + 1)) << first << "-" << last;
-      EXPECT_EQ(part.header("Content-Range"), "bytes " + std::to_string(first) + "-" + std::to_string(last) + "/200000");
+      EXPECT_EQ(part.header("Content-Range"),
+                "bytes " + std::to_string(first) + "-" + std::to_string(last) + "/200000");
       EXPECT_EQ(part.header("Content-Type"), "application/json");
     }
     EXPECT_TRUE((co_await process.get(url, "bytes=-5")).body == text.substr(199'995));
@@ -195,8 +203,9 @@ TEST(Objects, OpenByNothingButTheirUrl) {
       if (method != Method::head) EXPECT_THAT(answer.body, HasSubstr("not found"));
     }
     for (Access access : {Access::read, Access::write}) {
-      Process::Answer late = co_await process.call(access == Access::read ? Method::get : Method::put,
-                                                   stores.url(access, access == Access::read ? id : waiting, std::chrono::minutes(-5)));
+      Process::Answer late = co_await process.call(
+          access == Access::read ? Method::get : Method::put,
+          stores.url(access, access == Access::read ? id : waiting, std::chrono::minutes(-5)));
       EXPECT_EQ(late.status, 404);
       EXPECT_THAT(late.body, HasSubstr("expired"));
     }
@@ -244,7 +253,8 @@ TEST(Uploads, AtTheSameTimeHaveOneWinner) {
     Process two(executor, stores, "two");
     std::vector<int> statuses;
     auto upload = [&](Process& process, Id<Object> id, char letter) -> Task<> {
-      statuses.push_back((co_await process.put(stores.url(Access::write, id), std::string(300'000, letter))).status);
+      statuses.push_back(
+          (co_await process.put(stores.url(Access::write, id), std::string(300'000, letter))).status);
     };
     net::spawn(executor, "upload", upload(one, equal, 'a'));
     net::spawn(executor, "upload", upload(two, equal, 'a'));
@@ -278,9 +288,11 @@ TEST(Uploads, ThatFailLeaveNothing) {
     EXPECT_ANY_THROW(co_await process.raw.send(std::move(cut)));
     co_await testing::eventually("the cut upload is forgotten", [&] { return stores.blob_count() == 0; });
 
-    std::string cut_off = co_await fixture::talk(process.socket, "PUT " + url + " HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nten bytes.");
+    std::string cut_off = co_await fixture::talk(
+        process.socket, "PUT " + url + " HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nten bytes.");
     EXPECT_FALSE(cut_off.starts_with("HTTP/1.1 2")) << cut_off;
-    std::string large = co_await fixture::talk(process.socket, "PUT " + url + " HTTP/1.1\r\nHost: a\r\nContent-Length: 536870913\r\n\r\nx");
+    std::string large = co_await fixture::talk(
+        process.socket, "PUT " + url + " HTTP/1.1\r\nHost: a\r\nContent-Length: 536870913\r\n\r\nx");
     EXPECT_THAT(large, ::testing::StartsWith("HTTP/1.1 413"));
     EXPECT_THAT(large, HasSubstr("An object of kind configuration may have at most 536870912 bytes."));
     EXPECT_EQ(stores.blob_count(), 0U);
@@ -364,10 +376,12 @@ TEST(SealedUploads, ArePassedOnAndOpen) {
         {"another object", sealed_form(stores, Id<Object>::make(), "plan", "ws-1", text)},
         {"another kind", sealed_form(stores, id, "state", "ws-1", text)},
         {"another workspace", sealed_form(stores, id, "plan", "ws-2", text)},
-        {"half a tag", sealed.substr(0, sealed::parse_header(sealed)->size() + 2 * sealed::sealed_chunk_size + 7)},
+        {"half a tag",
+         sealed.substr(0, sealed::parse_header(sealed)->size() + 2 * sealed::sealed_chunk_size + 7)},
         {"only its header", sealed.substr(0, sealed::parse_header(sealed)->size())},
     };
-    for (const auto& [what, body] : refused) EXPECT_EQ((co_await process.put(target, body)).status, 422) << what;
+    for (const auto& [what, body] : refused)
+      EXPECT_EQ((co_await process.put(target, body)).status, 422) << what;
     EXPECT_EQ(stores.blob_count(), 0U);
     EXPECT_EQ((co_await process.put("/internal/v1/objects/obj-unknown", sealed)).status, 404);
 
@@ -474,21 +488,25 @@ TEST(Damage, IsNeverAnsweredAsData) {
       http::ClientResponse response = co_await process.raw.send(std::move(request));
       EXPECT_EQ(response.status, 200);
       auto piece = std::make_unique<char[]>(100'000);
-      while (std::size_t count = co_await response.body->read({piece.get(), 100'000})) seen.append(piece.get(), count);
+      while (std::size_t count = co_await response.body->read({piece.get(), 100'000}))
+        seen.append(piece.get(), count);
       ADD_FAILURE() << "the answer must break off";
     } catch (const Error& error) {
       EXPECT_TRUE(error.code() == Code::unavailable || error.code() == Code::invalid) << error.what();
     }
     EXPECT_TRUE(seen == text.substr(0, seen.size()));
     EXPECT_LE(seen.size(), 3 * sealed::chunk_size);
-    EXPECT_TRUE((co_await process.get(url, "bytes=0-1000")).body == text.substr(0, 1001)) << "what is whole can be read";
-    for (const std::string& bytes : {flipped(0), flipped(header / 2), good.substr(0, good.size() - 1), good + "x",
-                                     good.substr(0, header + sealed::sealed_chunk_size), std::string(), good.substr(0, 5)}) {
+    EXPECT_TRUE((co_await process.get(url, "bytes=0-1000")).body == text.substr(0, 1001))
+        << "what is whole can be read";
+    for (const std::string& bytes :
+         {flipped(0), flipped(header / 2), good.substr(0, good.size() - 1), good + "x",
+          good.substr(0, header + sealed::sealed_chunk_size), std::string(), good.substr(0, 5)}) {
       store(bytes);
       EXPECT_EQ((co_await process.get(url)).status, 500);
     }
-    std::string swapped = good.substr(0, header) + good.substr(header + sealed::sealed_chunk_size, sealed::sealed_chunk_size) +
-                          good.substr(header, sealed::sealed_chunk_size) + good.substr(header + 2 * sealed::sealed_chunk_size);
+    std::string swapped =
+        good.substr(0, header) + good.substr(header + sealed::sealed_chunk_size, sealed::sealed_chunk_size) +
+        good.substr(header, sealed::sealed_chunk_size) + good.substr(header + 2 * sealed::sealed_chunk_size);
     store(swapped);
     EXPECT_EQ((co_await process.get(url)).status, 500);
     // The bytes of another object, well formed, at this one's place.

@@ -8,7 +8,8 @@ namespace {
 constexpr auto row_life = std::chrono::seconds(1);
 constexpr std::size_t row_limit = 4096;
 
-/// Only a row that grants something is remembered: an upload must be readable as soon as it has been answered.
+/// Only a row that grants something is remembered: an upload must be readable as soon as it has been
+/// answered.
 bool is_readable(const Object& object) {
   return object.status == "live" || (object.kind == "log" && object.status == "uploading");
 }

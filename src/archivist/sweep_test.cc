@@ -12,11 +12,14 @@ using testing::run_task;
 
 TEST(Sweep, RemovesWhatIsDeletedForLongAndNothingElse) {
   Stores stores;
-  Id<Object> live = stores.add("state"), fresh = stores.add("state"), old = stores.add("state"), log = stores.add("log");
-  Id<Object> stuck = stores.add("configuration"), waiting = stores.add("configuration"), running = stores.add("log");
+  Id<Object> live = stores.add("state"), fresh = stores.add("state"), old = stores.add("state"),
+             log = stores.add("log");
+  Id<Object> stuck = stores.add("configuration"), waiting = stores.add("configuration"),
+             running = stores.add("log");
   run_task([&](net::Executor executor) -> Task<> {
     Process process(executor, stores);
-    for (const Id<Object>& id : {live, fresh, old}) co_await process.put(stores.url(Access::write, id), "text");
+    for (const Id<Object>& id : {live, fresh, old})
+      co_await process.put(stores.url(Access::write, id), "text");
     for (const Id<Object>& id : {log, running}) {
       co_await process.client.append_text(id, "ws-1", 1, "one");
       co_await process.client.append_text(id, "ws-1", 2, "two");

@@ -82,15 +82,19 @@ Task<sealed::Header> take_header(const Object& row, http::ByteSource& body, std:
       front.append(piece.get(), count);
     }
   } catch (const sealed::Damaged& error) {
-    throw Error(Code::unprocessable, "The body is not this object in its sealed form.").add_context(error.what());
+    throw Error(Code::unprocessable, "The body is not this object in its sealed form.")
+        .add_context(error.what());
   }
 }
 
 }  // namespace
 
-std::uint64_t size_limit(std::string_view kind) { return kind == "configuration" ? 512 * mebibyte : 2048 * mebibyte; }
+std::uint64_t size_limit(std::string_view kind) {
+  return kind == "configuration" ? 512 * mebibyte : 2048 * mebibyte;
+}
 
-/// A body that has been written under the object's name, or would have been, had there not been bytes already.
+/// A body that has been written under the object's name, or would have been, had there not been bytes
+/// already.
 struct Uploads::Taken {
   Stored stored;
   std::string hash;  // of what came: md5 of plaintext, sha256 of sealed bytes
@@ -117,7 +121,8 @@ Task<Stored> Uploads::put_plain(Object row, http::Request& request) {
 Task<Uploads::Taken> Uploads::seal_body(const Object& row, http::Request& request) {
   sealed::DataKey key = co_await needs_.vault.data_key(transit_key);
   sealed::Sealer sealer(std::move(key), {row.id.text(), row.kind, row.workspace, {{"time", iso8601(now())}}});
-  std::unique_ptr<blob::Writer> writer = co_await needs_.store.create(blob::object_name(row.kind, row.id.text()));
+  std::unique_ptr<blob::Writer> writer =
+      co_await needs_.store.create(blob::object_name(row.kind, row.id.text()));
   co_await writer->write(sealer.begin());
   Meter meter(crypto::HashKind::md5, size_limit(row.kind));
   auto piece = std::make_unique_for_overwrite<char[]>(piece_size);
@@ -157,7 +162,8 @@ Task<Stored> Uploads::put_sealed(Object row, http::Request& request) {
 Task<Uploads::Taken> Uploads::store_sealed_body(const Object& row, http::Request& request) {
   std::string front;
   sealed::Header header = co_await take_header(row, *request.body, front);
-  std::unique_ptr<blob::Writer> writer = co_await needs_.store.create(blob::object_name(row.kind, row.id.text()));
+  std::unique_ptr<blob::Writer> writer =
+      co_await needs_.store.create(blob::object_name(row.kind, row.id.text()));
   Meter meter(crypto::HashKind::sha256, sealed::sealed_size(size_limit(row.kind), header.size()));
   meter.add(front, row);
   co_await writer->write(front);
@@ -191,7 +197,8 @@ Task<Stored> Uploads::mark_live(const Object& row, Stored stored) {
   }
   // It was live already, or it has been deleted under our hands.
   std::optional<Row> present = co_await needs_.rows.fresh(row.id);
-  if (present && present->object.status == "live") co_return Stored{present->object.size.value_or(0), present->object.md5};
+  if (present && present->object.status == "live")
+    co_return Stored{present->object.size.value_or(0), present->object.md5};
   co_await needs_.store.remove(blob::object_name(row.kind, row.id.text()));
   throw Error(Code::not_found, "This object has been deleted.");
 }
@@ -214,7 +221,8 @@ Task<Stored> Uploads::digest_of_stored(Object row) {
 }
 
 Task<std::string> Uploads::hash_of_sealed(const Object& row) {
-  std::unique_ptr<blob::Reader> reader = co_await needs_.store.open(blob::object_name(row.kind, row.id.text()));
+  std::unique_ptr<blob::Reader> reader =
+      co_await needs_.store.open(blob::object_name(row.kind, row.id.text()));
   Meter meter(crypto::HashKind::sha256, UINT64_MAX);
   co_await drain(*reader, meter, row);
   co_return meter.finish();

@@ -21,12 +21,12 @@ struct Stored {
   std::optional<std::string> md5;
 };
 
-/// Takes the bytes of objects: streamed with constant memory, durable before the row says `live`. The same bytes may
-/// come again at any time, also at the same time; other bytes for an object that has some are Error{conflict}.
-/// All methods suspend and throw Error{not_found} when the object is deleted, Error{too_large} naming the limit,
-/// Error{invalid} when the body breaks off, Error{unavailable} when a store, vault or database is away. After any of
-/// these nothing is stored, except that bytes may be durable already when the database is the one that is away; then
-/// a repetition finds them.
+/// Takes the bytes of objects: streamed with constant memory, durable before the row says `live`. The same
+/// bytes may come again at any time, also at the same time; other bytes for an object that has some are
+/// Error{conflict}. All methods suspend and throw Error{not_found} when the object is deleted,
+/// Error{too_large} naming the limit, Error{invalid} when the body breaks off, Error{unavailable} when a
+/// store, vault or database is away. After any of these nothing is stored, except that bytes may be durable
+/// already when the database is the one that is away; then a repetition finds them.
 class Uploads {
  public:
   struct Needs {
@@ -40,7 +40,8 @@ class Uploads {
 
   /// Takes plaintext and seals it under a fresh data key.
   Task<Stored> put_plain(Object row, http::Request& request);
-  /// Takes an object that was sealed elsewhere. Throws Error{unprocessable} unless it is whole and names this object.
+  /// Takes an object that was sealed elsewhere. Throws Error{unprocessable} unless it is whole and names this
+  /// object.
   Task<Stored> put_sealed(Object row, http::Request& request);
 
  private:

@@ -49,18 +49,20 @@ Task<> ArchivistClient::append_text(const Id<Object>& log, const std::string& wo
   co_await expect_success(response, "append_text");
 }
 
-Task<std::int64_t> ArchivistClient::append_sealed(const Id<Object>& log, int segment, std::int64_t position,
-                                                  std::string bytes) {
+Task<ArchivistClient::Appended> ArchivistClient::append_sealed(const Id<Object>& log, int segment,
+                                                                std::int64_t position, std::string bytes) {
   http::ClientRequest request;
   request.method = http::Method::post;
   request.target = "/internal/v1/logs/" + log.text() + "/sealed?segment=" + std::to_string(segment) +
                    "&position=" + std::to_string(position);
   request.body = std::move(bytes);
   http::ClientResponse response = co_await client_.send(std::move(request));
-  co_await expect_success(response, "append_sealed");
-  std::string text = co_await response.text(1024);
+  const bool refused = response.status == 409;
+  if (!refused) co_await expect_success(response, "append_sealed");
+  std::string text = co_await response.text(64 * 1024);
   json::value value = parse_json(text);
-  co_return require_int(value.as_object(), "size");
+  if (!value.is_object()) throw Error(Code::unavailable, "The blob service answered something unknown.");
+  co_return Appended{!refused, require_int(value.get_object(), "size")};
 }
 
 Task<> ArchivistClient::put_sealed(const Id<Object>& object, http::ByteSource& bytes, std::uint64_t length) {

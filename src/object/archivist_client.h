@@ -17,11 +17,13 @@ class ArchivistClient {
   /// Appends text of the platform's own to a log as a segment of its own. Repeating it with the same segment
   /// and text is harmless.
   Task<> append_text(const Id<Object>& log, const std::string& workspace, int segment, std::string_view text);
-  /// Passes a shim's sealed log bytes on; `position` is the byte offset in the sealed segment. Returns the
-  /// segment's durable size. Throws Error{conflict} when bytes before `position` are missing or a later
-  /// segment has begun.
-  Task<std::int64_t> append_sealed(const Id<Object>& log, int segment, std::int64_t position,
-                                   std::string bytes);
+  /// Passes a shim's sealed log bytes on; `position` is the byte offset in the sealed segment. `taken` is false
+  /// when bytes before `position` are missing or a later segment has begun: then nothing was written.
+  struct Appended {
+    bool taken = false;
+    std::int64_t size = 0;  ///< the segment's durable size
+  };
+  Task<Appended> append_sealed(const Id<Object>& log, int segment, std::int64_t position, std::string bytes);
   /// Passes a sealed object on, durable when it returns. A repeat with the same bytes is harmless, other
   /// bytes are Error{conflict}.
   Task<> put_sealed(const Id<Object>& object, http::ByteSource& bytes, std::uint64_t length);

@@ -159,6 +159,11 @@ Task<> Database::transact_void(std::function<Task<>(Tx&)> body) {
   }
 }
 
+Task<> Database::ping() {
+  static constexpr Statement alive{"postgres_alive", "SELECT 1 AS alive"};
+  co_await query(alive);
+}
+
 Task<> Database::run_script(std::string_view sql) {
   std::string text(sql);
   Lease lease = co_await impl_->pool->acquire();

@@ -187,6 +187,9 @@ class Database {
   Task<T> transact(std::function<Task<T>(Tx&)> body);
   Task<> transact_void(std::function<Task<>(Tx&)> body);
 
+  /// Suspends until the server has answered an empty question. Throws Error{unavailable} when it does not.
+  Task<> ping();
+
   /// Runs SQL text of any number of statements, at most an hour, and drops the connection afterwards:
   /// migrations and test set-up only.
   Task<> run_script(std::string_view sql);

@@ -253,6 +253,9 @@ Task<http::Response> Api::force_cancel(http::Request& request) {
 namespace {
 
 json::object event_document(const postgres::Row& row) {
+  // Nodes and the platform itself act too, but are no users.
+  std::optional<std::string> actor = row.opt_string("actor_id");
+  if (actor && !actor->starts_with("user-")) actor.reset();
   return {{"id", row.string("id")},
           {"type", "run-events"},
           {"attributes",
@@ -260,7 +263,7 @@ json::object event_document(const postgres::Row& row) {
                         {"description",
                          row.is_null("description") ? json::value() : json::value(row.string("description"))},
                         {"created-at", iso8601(row.time("created_at"))}}},
-          {"relationships", json::object{{"actor", linkage("users", row.opt_string("actor_id"))}}}};
+          {"relationships", json::object{{"actor", linkage("users", actor)}}}};
 }
 
 }  // namespace
@@ -293,8 +296,10 @@ Task<http::Response> Api::queue(http::Request& request) {
   json::array data;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Run run = run_from_row(rows[i]);
-    auto seen = co_await workspace::require(tx, api::principal(request), run.workspace);
-    json::object shown = co_await document(tx, Seen{run, seen.workspace, seen.access});
+    auto access = co_await organization::access_to_workspace(tx, api::principal(request), run.workspace);
+    std::optional<Workspace> workspace = co_await workspace::find(tx, run.workspace);
+    if (!workspace || !access.read) continue;
+    json::object shown = co_await document(tx, Seen{run, *std::move(workspace), access});
     shown["attributes"].as_object()["position-in-queue"] = page.offset() + static_cast<std::int64_t>(i);
     data.push_back(std::move(shown));
   }

@@ -1,6 +1,7 @@
 #include "base/text.h"
 #include "configversion/configversion.h"
 #include "crypto/hash.h"
+#include "installation/version.h"
 #include "run/api.h"
 #include "run/run_sql.h"
 
@@ -13,8 +14,13 @@ constexpr std::string_view default_message = "Queued manually via the Terraform 
 /// given.
 std::optional<json::array> own_variables(const json::object& data) {
   const json::object* attributes = find_object(data, "attributes");
-  const json::array* list = attributes ? find_array(*attributes, "variables") : nullptr;
-  if (!list || list->empty()) return std::nullopt;
+  const json::value* given = attributes ? attributes->if_contains("variables") : nullptr;
+  if (!given || given->is_null()) return std::nullopt;
+  if (!given->is_array())
+    throw Error(Code::unprocessable, "The variables must be a list of keys and values.",
+                "/data/attributes/variables");
+  const json::array* list = &given->get_array();
+  if (list->empty()) return std::nullopt;
   json::array out;
   for (std::size_t i = 0; i < list->size(); ++i) {
     const std::string pointer = "/data/attributes/variables/" + std::to_string(i);
@@ -40,6 +46,10 @@ Run described(const json::object& data) {
     throw Error(Code::unprocessable, "The message has at most 16 KiB.", "/data/attributes/message");
   if (!run.terraform_version.empty() && !run.plan_only) {
     throw Error(Code::unprocessable, "Terraform version can only be set for plan-only runs",
+                "/data/attributes/terraform-version");
+  }
+  if (!run.terraform_version.empty() && !installation::is_version_or_constraint(run.terraform_version)) {
+    throw Error(Code::unprocessable, "The version must be one such as 1.9.0, a constraint, or latest.",
                 "/data/attributes/terraform-version");
   }
   if (run.is_destroy && run.refresh_only)

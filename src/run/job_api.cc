@@ -45,6 +45,18 @@ http::Response json_answer(const json::object& object) {
   return response;
 }
 
+/// Whether a node's text can be an object's id; it becomes part of a path that archivist reads.
+bool is_object_id(std::string_view text) {
+  auto plain = [](unsigned char c) { return std::isalnum(c) != 0; };
+  return text.starts_with("obj-") && text.size() > 4 && text.size() <= 64 && std::ranges::all_of(text.substr(4), plain);
+}
+
+/// A job that no worker can get: it would stand before all others for ever.
+class Unclaimable : public Error {
+ public:
+  explicit Unclaimable(std::string detail) : Error(Code::internal, std::move(detail)) {}
+};
+
 [[noreturn]] void lease_closed() { throw Error(Code::conflict, "The lease of this job is closed."); }
 
 }  // namespace
@@ -107,18 +119,19 @@ Task<http::Response> JobApi::register_node(http::Request& request) {
       if (id.is_string()) jobs.emplace_back(id.get_string());
     }
   }
+  const std::int64_t capacity = std::clamp<std::int64_t>(require_int(body, "capacity"), 0, 10'000);
   postgres::Tx tx = co_await needs_.database.begin();
   postgres::Result registered =
       co_await tx.run(sql::node_register, postgres::Params::of(node, require_string(body, "name"),
                                                                require_string(body, "incarnation"),
-                                                               require_int(body, "capacity")));
+                                                               capacity));
   postgres::Result held = co_await tx.run(sql::job_still_held, postgres::Params::of(jobs, node));
   postgres::Result missing = co_await tx.run(sql::job_missing_on_node, postgres::Params::of(node, jobs));
   co_await tx.commit();
   for (std::size_t i = 0; i < missing.size(); ++i) {
     // The node does not know a job that it once claimed: it died before the job's spool was written.
-    co_await lose(missing[i].string("id"), missing[i].string("lease"),
-                  "The worker was lost before it could start the phase.", "", node);
+    Loss loss{"The worker was lost before it could start the phase.", "", false};
+    co_await lose(missing[i].string("id"), missing[i].string("lease"), std::move(loss), node);
   }
   std::set<std::string> open;
   for (std::size_t i = 0; i < held.size(); ++i) open.insert(held[i].string("id"));
@@ -136,6 +149,14 @@ Task<http::Response> JobApi::claim(http::Request& request) {
   json::object body = co_await api::read_object(request);
   std::string woken_by = find_string(body, "woken_by").value_or("");
   while (true) {
+    std::optional<http::Response> answer = co_await claim_one(node, woken_by);
+    if (answer) co_return *std::move(answer);
+  }
+}
+
+Task<std::optional<http::Response>> JobApi::claim_one(const std::string& node, const std::string& woken_by) {
+  std::string unclaimable, reason;
+  {
     postgres::Tx tx = co_await needs_.database.begin();
     postgres::Result draining = co_await tx.run(sql::node_is_draining, postgres::Params::of(node));
     if (draining.empty()) throw Error(Code::conflict, "The node must register before it claims.");
@@ -147,12 +168,12 @@ Task<http::Response> JobApi::claim(http::Request& request) {
     if (!run || (run->state() != Status::plan_queued && run->state() != Status::apply_queued)) {
       co_await tx.run(sql::job_cancel_one, postgres::Params::of(waiting[0].string("id")));
       co_await tx.commit();
-      continue;
+      co_return std::nullopt;
     }
     std::string lease = crypto::random_text(32);
     postgres::Result claimed =
         co_await tx.run(sql::job_claim, postgres::Params::of(waiting[0].string("id"), lease, node));
-    if (claimed.empty()) continue;
+    if (claimed.empty()) co_return std::nullopt;
     JobRecord job = job_from_row(claimed[0]);
     bool plan = job.phase == "plan";
     Cause cause{"node " + node,
@@ -160,10 +181,31 @@ Task<http::Response> JobApi::claim(http::Request& request) {
                 {{"job", job.id.text()}, {"attempt", job.attempt}, {"woken_by", woken_by}},
                 {}};
     co_await transition(tx, *run, plan ? Event::claim_plan : Event::claim_apply, std::move(cause));
-    worker_protocol::Job order = co_await claimed_job(tx, job, *run, std::move(slots));
-    co_await tx.commit();
-    co_return json_answer(worker_protocol::to_json(order));
+    try {
+      worker_protocol::Job order = co_await claimed_job(tx, job, *run, std::move(slots));
+      co_await tx.commit();
+      co_return json_answer(worker_protocol::to_json(order));
+    } catch (const Unclaimable& error) {
+      unclaimable = job.id.text();
+      reason = error.detail();
+    }
   }
+  co_await give_up(unclaimable, reason);
+  co_return std::nullopt;
+}
+
+Task<> JobApi::give_up(const std::string& job_id, const std::string& reason) {
+  postgres::Result rows = co_await needs_.database.query(sql::job_find, postgres::Params::of(job_id));
+  if (rows.empty()) co_return;
+  postgres::Tx tx = co_await needs_.database.begin();
+  co_await workspace::find(tx, rows[0].string("workspace_id"), workspace::RowLock::yes);
+  std::optional<Run> run = co_await find_locked(tx, rows[0].string("run_id"));
+  if (!run) co_return;
+  postgres::Result canceled = co_await tx.run(sql::job_cancel_one, postgres::Params::of(job_id));
+  if (canceled.affected() == 0) co_return;
+  Cause cause{"web", "errored", {{"job", job_id}}, reason};
+  co_await transition(tx, *run, Event::fail, std::move(cause));
+  co_await tx.commit();
 }
 
 Task<std::vector<worker_protocol::Variable>> JobApi::open_variables(const Run& run, json::value frozen,
@@ -175,16 +217,24 @@ Task<std::vector<worker_protocol::Variable>> JobApi::open_variables(const Run& r
     ciphers.push_back({require_string(variable, "sealed"), require_string(variable, "id")});
   }
   std::vector<Secret> values;
-  if (!ciphers.empty()) values = co_await needs_.vault.decrypt_all("terrane", std::move(ciphers));
+  std::optional<Secret> text;
+  try {
+    if (!ciphers.empty()) values = co_await needs_.vault.decrypt_all("terrane", std::move(ciphers));
+    if (own) text = co_await needs_.vault.decrypt("terrane", *own, run.id.text());
+  } catch (const Error& error) {
+    if (error.code() != Code::internal) throw;
+    log::error("the variables of a run do not open", {{"run", run.id.text()}, {"error", error.what()}});
+    throw Unclaimable("The run's variables cannot be decrypted with the keys of this installation's vault.");
+  }
   for (std::size_t i = 0; i < values.size(); ++i) {
     const json::object& variable = frozen.as_array()[i].as_object();
     out.push_back({require_string(variable, "key"), std::move(values[i]),
                    require_string(variable, "category") == "env",
                    find_bool(variable, "hcl").value_or(false)});
   }
-  if (own) {
-    Secret text = co_await needs_.vault.decrypt("terrane", *own, run.id.text());
-    for (const json::value& item : parse_json(text.reveal()).as_array()) {
+  if (text) {
+    const json::value document = parse_json(text->reveal());
+    for (const json::value& item : document.as_array()) {
       const json::object& variable = item.as_object();
       // A run's own variables are expressions and win over the workspace's.
       out.push_back(
@@ -247,6 +297,8 @@ Task<worker_protocol::Job> JobApi::claimed_job(postgres::Tx& tx, const JobRecord
                      {"TFC_PROJECT_NAME", row.string("project_name")},
                      {"TFE_RUN_ID", run.id.text()}};
   job.hostname = needs_.hostname;
+  // An earlier attempt, or the plan before this apply, needs its token no more.
+  co_await user::Tokens::revoke_all(tx, "run", run.id.text());
   user::NewToken token =
       co_await needs_.tokens.create(tx, "run", run.id.text(), std::nullopt, std::nullopt, std::nullopt);
   job.run_token = std::move(token.token);
@@ -315,9 +367,12 @@ Task<http::Response> JobApi::log(http::Request& request) {
     leased = co_await require_lease(tx, request);
   }
   if (!leased.open || *segment != leased.job.log_segment) lease_closed();
-  std::int64_t size = co_await needs_.archivist.append_sealed(
-      Id<Object>(leased.log), static_cast<int>(*segment), *position, std::move(bytes));
-  co_return json_answer({{"size", size}});
+  auto appended = co_await needs_.archivist.append_sealed(Id<Object>(leased.log), static_cast<int>(*segment),
+                                                          *position, std::move(bytes));
+  http::Response response = json_answer({{"size", appended.size}});
+  // With a size, 409 tells the shim where to go on; a closed lease has none.
+  if (!appended.taken) response.status = 409;
+  co_return response;
 }
 
 Task<http::Response> JobApi::put_object(http::Request& request) {
@@ -327,6 +382,7 @@ Task<http::Response> JobApi::put_object(http::Request& request) {
     throw Error(Code::invalid, "The header X-Terrane-Kind must be state, plan, plan-json or schemas.");
   if (!request.content_length) throw Error(Code::invalid, "The upload needs a Content-Length.");
   Id<Object> object(request.parameter("object"));
+  if (!is_object_id(object.text())) throw Error(Code::invalid, "An object's id is obj- and letters or digits.");
   {
     postgres::Tx tx = co_await needs_.database.begin();
     // A closed lease may still bring its spool: what it sends is kept, never current by itself.

@@ -68,6 +68,10 @@ class JobApi {
   Task<http::Response> result(http::Request& request);
   Task<http::Response> lost(http::Request& request);
 
+  /// One attempt at handing a job out; nothing when another one has to be looked for.
+  Task<std::optional<http::Response>> claim_one(const std::string& node, const std::string& woken_by);
+  /// Ends a run whose job cannot be handed out.
+  Task<> give_up(const std::string& job_id, const std::string& reason);
   Task<std::vector<worker_protocol::Slot>> take_slots(std::size_t count);
   Task<worker_protocol::Job> claimed_job(postgres::Tx& tx, const JobRecord& job, Run& run,
                                          std::vector<worker_protocol::Slot> slots);
@@ -76,8 +80,14 @@ class JobApi {
   Task<Leased> require_lease(postgres::Tx& tx, const http::Request& request);
   Task<> end_phase(postgres::Tx& tx, const Leased& leased, const worker_protocol::Outcome& outcome,
                    const std::string& node);
-  Task<> lose(const std::string& job_id, const std::string& lease, std::string reason,
-              std::string import_list, std::string node);
+  /// How a phase was lost with its worker or its shim.
+  struct Loss {
+    std::string reason, import_list;
+    bool started = false;  ///< the shim says that the engine ran
+  };
+  Task<> lose(const std::string& job_id, const std::string& lease, Loss loss, std::string node);
+  Task<bool> lose_once(const std::string& job_id, const std::string& lease, const Loss& loss,
+                       const std::string& node);
 
   Needs needs_;
   std::vector<sealed::DataKey> reserve_;

@@ -13,12 +13,14 @@ std::optional<std::string> unless_empty(const std::string& text) {
 }
 
 /// What a plan's end means for its run.
-Event plan_event(const Run& run, const worker_protocol::Outcome& outcome) {
+Event plan_event(const Run& run, const worker_protocol::Outcome& outcome, bool cancel_wished) {
   switch (outcome.ending) {
     case worker_protocol::Ending::canceled: return Event::end_canceled;
     case worker_protocol::Ending::errored: return Event::fail;
     case worker_protocol::Ending::finished: break;
   }
+  // A plan has no side effects: whoever canceled it wants nothing to follow from it, least of all an auto-apply.
+  if (cancel_wished) return Event::end_canceled;
   if (run.plan_only || (!outcome.has_changes && !run.allow_empty_apply)) return Event::finish_no_apply;
   return run.save_plan ? Event::finish_saved : Event::finish_plan;
 }
@@ -45,6 +47,41 @@ std::string action_of(Event event) {
   }
 }
 
+/// Whether the phase of a lost job is queued once more. A plan has no side effects; of an apply the same is sure only when
+/// its shim confirmed no beat, since it starts nothing before.
+bool may_run_again(const postgres::Row& job, bool started) {
+  if (!job.is_null("wish") || job.integer("attempt") >= most_attempts) return false;
+  return job.string("phase") == "plan" || (!started && job.integer("beat") == 0);
+}
+
+/// A reason that fits into a log's segment, cut between characters.
+std::string shortened(std::string text) {
+  constexpr std::size_t most = 64 * 1024;
+  if (text.size() <= most) return text;
+  std::size_t size = most;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  text.resize(size);
+  return text;
+}
+
+/// The log's last words. The order is: state, log, import list, then status and lock.
+Task<> say_goodbye(object::ArchivistClient& archivist, const postgres::Row& job, const std::string& reason,
+                   bool has_imports) {
+  std::string text = "\n" + reason + "\n";
+  if (has_imports)
+    text +=
+        "Some resources were made and are missing in the saved state. Import blocks for them are in the run's "
+        "import list.\n";
+  text += "\x03";
+  // The segment's number is fixed, so a repeat says the same once; whoever said it in other words was first.
+  try {
+    co_await archivist.append_text(Id<Object>(job.string("log_id")), job.string("workspace_id"),
+                                   static_cast<int>(job.integer("log_segment")) + 1, text);
+  } catch (const Error& error) {
+    if (error.code() != Code::conflict) throw;
+  }
+}
+
 }  // namespace
 
 Task<> JobApi::end_phase(postgres::Tx& tx, const Leased& leased, const worker_protocol::Outcome& outcome,
@@ -53,6 +90,9 @@ Task<> JobApi::end_phase(postgres::Tx& tx, const Leased& leased, const worker_pr
   co_await workspace::find(tx, leased.job.workspace, workspace::RowLock::yes);
   std::optional<Run> run = co_await find_locked(tx, leased.job.run);
   if (!run) co_return;
+  // A wish is written under the run's row, so this is the last word about it.
+  postgres::Result job = co_await tx.run(sql::job_lock_row, postgres::Params::of(leased.job.id));
+  const bool cancel_wished = !job.empty() && !job[0].is_null("wish");
   json::object kept = worker_protocol::to_json(outcome);
   postgres::Result finished = co_await tx.run(
       sql::job_finish, postgres::Params::of(leased.job.id, *leased.job.lease, "finished", kept));
@@ -71,10 +111,11 @@ Task<> JobApi::end_phase(postgres::Tx& tx, const Leased& leased, const worker_pr
                     postgres::Params::of(run->id, outcome.additions, outcome.changes, outcome.destructions,
                                          outcome.imports, unless_empty(outcome.import_list)));
   }
-  Event event = plan ? plan_event(*run, outcome) : apply_event(outcome);
+  Event event = plan ? plan_event(*run, outcome, cancel_wished) : apply_event(outcome);
   Cause cause{"node " + node, action_of(event), {{"job", leased.job.id.text()}}, {}};
   if (outcome.ending != worker_protocol::Ending::finished) cause.error = unless_empty(outcome.error);
   co_await transition(tx, *run, event, std::move(cause));
+  co_await user::Tokens::revoke_all(tx, "run", run->id.text());
 }
 
 Task<http::Response> JobApi::result(http::Request& request) {
@@ -98,57 +139,59 @@ Task<http::Response> JobApi::lost(http::Request& request) {
     if (!leased.open) co_return api::no_content();
     lease = *leased.job.lease;
   }
-  std::string reason = find_string(body, "error").value_or("The phase's processes ended unexpectedly.");
-  co_await lose(request.parameter("id"), lease, std::move(reason),
-                find_string(body, "import_list").value_or(""), request.client_name);
+  Loss loss;
+  loss.reason = shortened(find_string(body, "error").value_or("The phase's processes ended unexpectedly."));
+  loss.import_list = find_string(body, "import_list").value_or("");
+  loss.started = find_bool(body, "started").value_or(false);
+  co_await lose(request.parameter("id"), lease, std::move(loss), request.client_name);
   co_return api::no_content();
 }
 
-Task<> JobApi::lose(const std::string& job_id, const std::string& lease, std::string reason,
-                    std::string import_list, std::string node) {
+Task<> JobApi::lose(const std::string& job_id, const std::string& lease, Loss loss, std::string node) {
+  while (!co_await lose_once(job_id, lease, loss, node)) {
+    // A beat or a wish came between the judgement and the rows' locks: it is judged again.
+  }
+}
+
+Task<bool> JobApi::lose_once(const std::string& job_id, const std::string& lease, const Loss& loss,
+                             const std::string& node) {
   postgres::Result rows =
       co_await needs_.database.query(sql::job_of_lease, postgres::Params::of(job_id, lease));
-  if (rows.empty() || rows[0].string("status") != "claimed") co_return;
+  if (rows.empty() || rows[0].string("status") != "claimed") co_return true;
   const postgres::Row row = rows[0];
   const bool plan = row.string("phase") == "plan";
-  const bool canceled = row.opt_string("wish").has_value();
-  const bool again = plan ? !canceled && row.integer("attempt") < most_attempts
-                          // Without a confirmed beat the shim executed nothing: no side effect is possible.
-                          : !canceled && row.integer("beat") == 0;
-  if (!again) {
-    // The order is: state, log, import list, then status and lock. The segment's number is fixed, so a repeat
-    // says the same once.
-    std::string text = "\n" + reason + "\n";
-    if (!import_list.empty())
-      text +=
-          "Some resources were made and are missing in the saved state. Import blocks for them are in the "
-          "run's import list.\n";
-    text += "\x03";
-    co_await needs_.archivist.append_text(Id<Object>(row.string("log_id")), row.string("workspace_id"),
-                                          static_cast<int>(row.integer("log_segment")) + 1, text);
-  }
+  const bool again = may_run_again(row, loss.started);
+  if (!again) co_await say_goodbye(needs_.archivist, row, loss.reason, !loss.import_list.empty());
+
   postgres::Tx tx = co_await needs_.database.begin();
   co_await workspace::find(tx, row.string("workspace_id"), workspace::RowLock::yes);
   std::optional<Run> run = co_await find_locked(tx, row.string("run_id"));
-  if (!run) co_return;
-  json::object outcome{{"lost", reason}};
+  if (!run) co_return true;
+  postgres::Result job = co_await tx.run(sql::job_lock_row, postgres::Params::of(job_id));
+  if (job.empty()) co_return true;
+  if (may_run_again(job[0], loss.started) != again) co_return false;
+  const bool canceled = !job[0].is_null("wish");
+  json::object outcome{{"lost", loss.reason}};
   postgres::Result closed =
       co_await tx.run(sql::job_finish, postgres::Params::of(job_id, lease, "lost", outcome));
-  if (closed.affected() == 0) co_return;
-  Cause cause{"node " + node, "", {{"job", job_id}, {"reason", reason}}, {}};
+  if (closed.affected() == 0) co_return true;
+  Cause cause{"node " + node, "", {{"job", job_id}, {"reason", loss.reason}}, {}};
   if (again) {
     co_await transition(tx, *run, plan ? Event::redo_plan : Event::requeue_apply, std::move(cause));
     co_await queue_job(tx, *run, plan ? worker_protocol::Phase::plan : worker_protocol::Phase::apply);
   } else {
-    if (!plan && !import_list.empty()) {
-      co_await tx.run(sql::apply_set_outcome, postgres::Params::of(run->id, std::nullopt, std::nullopt,
-                                                                   std::nullopt, std::nullopt, import_list));
+    if (!plan && !loss.import_list.empty()) {
+      co_await tx.run(sql::apply_set_outcome,
+                      postgres::Params::of(run->id, std::nullopt, std::nullopt, std::nullopt, std::nullopt,
+                                           loss.import_list));
     }
     cause.action = canceled ? "canceled" : "errored";
-    if (!canceled) cause.error = reason;
+    if (!canceled) cause.error = loss.reason;
     co_await transition(tx, *run, canceled ? Event::end_canceled : Event::fail, std::move(cause));
   }
+  co_await user::Tokens::revoke_all(tx, "run", run->id.text());
   co_await tx.commit();
+  co_return true;
 }
 
 }  // namespace terrane::run

@@ -32,7 +32,8 @@ UPDATE terrane.jobs SET status = $3, outcome = $4, finished_at = clock_timestamp
 UPDATE terrane.jobs SET status = 'canceled', finished_at = clock_timestamp() WHERE run_id = $1 AND status = 'queued'
 
 -- name: job_set_wish
-UPDATE terrane.jobs SET wish = $2 WHERE run_id = $1 AND status = 'claimed' RETURNING node_id
+UPDATE terrane.jobs SET wish = CASE WHEN wish = 'force_cancel' THEN wish ELSE $2 END
+ WHERE run_id = $1 AND status = 'claimed' RETURNING node_id
 
 -- name: job_unsent_again
 SELECT id FROM terrane.jobs WHERE status = 'queued' AND queued_at < now() - interval '5 seconds' LIMIT 1

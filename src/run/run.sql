@@ -88,7 +88,7 @@ SELECT r.id, r.workspace_id FROM terrane.runs r JOIN terrane.workspaces w ON w.i
       OR (r.status = 'pending' AND w.lock_kind IS NULL AND NOT EXISTS (
             SELECT 1 FROM terrane.runs e WHERE e.workspace_id = r.workspace_id AND e.position < r.position AND NOT e.plan_only AND NOT e.save_plan
                AND e.status NOT IN ('applied', 'planned_and_finished', 'discarded', 'errored', 'canceled', 'policy_soft_failed')))
-      OR (r.status = 'planned' AND r.auto_apply)
+      OR (r.status = 'planned' AND r.auto_apply AND w.lock_kind = 'runs' AND w.lock_owner = r.id)
       OR (r.status = 'confirmed' AND (w.lock_kind IS NULL OR (w.lock_kind = 'runs' AND w.lock_owner = r.id))))
  ORDER BY r.position LIMIT 200
 

@@ -37,7 +37,7 @@ Task<std::size_t> Scheduler::look() {
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     try {
       if (co_await advance(candidates[i].string("id"), candidates[i].string("workspace_id"))) ++moved;
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       // One run that cannot be advanced does not hold up the others; it is looked at again.
       log::warn("a run was not advanced", {{"run", candidates[i].string("id")}, {"error", error.what()}});
     }

@@ -37,6 +37,7 @@ constexpr int most_connections = 64;
 
 std::vector<Cidr> parse_all(const std::vector<std::string>& texts) {
   std::vector<Cidr> ranges;
+  ranges.reserve(texts.size());
   for (const std::string& text : texts) ranges.push_back(parse_cidr(text));
   return ranges;
 }
@@ -131,6 +132,9 @@ void Broker::Impl::prepare() {
   phases = std::make_unique<Phases>(
       executor, Phases::Options{runs.records(), runs.base(), options.after_grace}, cgroups);
   phases->recover();
+  if (access(options.slirp.c_str(), X_OK) != 0) {
+    log::warn("slirp4netns is missing, so sandboxes have no network", {{"path", options.slirp.string()}});
+  }
   HoldPlan plan;
   plan.binary = options.binary;
   plan.bwrap = options.bwrap;

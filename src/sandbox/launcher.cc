@@ -58,6 +58,11 @@ void arrange(const std::vector<std::pair<int, int>>& wanted) {
   require(close_range(static_cast<unsigned>(last) + 1, ~0u, 0) == 0, "close_range");
 }
 
+// Their numbers mean other files since `arrange`, so nothing may close them.
+void forget(std::vector<Descriptor>& descriptors) {
+  for (Descriptor& descriptor : descriptors) descriptor.release();
+}
+
 void reset_signals() {
   for (int number = 1; number < 32; ++number) signal(number, SIG_DFL);
   sigset_t none;
@@ -132,7 +137,7 @@ void launch(const HoldPlan& plan, uid_t uid) {
               header.trees <= most_trees &&
               message->descriptors.size() == 2 + header.data_files + header.trees;
   if (!sane) throw Error(Code::internal, "The shim's message is not understood.");
-  const std::vector<Descriptor>& given = message->descriptors;
+  std::vector<Descriptor>& given = message->descriptors;
   require(dup2(given[0].get(), STDERR_FILENO) >= 0 && dup2(given[0].get(), STDOUT_FILENO) >= 0, "dup2");
 
   show_trees(given, 2 + header.data_files, plan.runs_mount);
@@ -145,6 +150,7 @@ void launch(const HoldPlan& plan, uid_t uid) {
     wanted.emplace_back(given[2 + i].get(), first_data_number + static_cast<int>(i));
   }
   arrange(wanted);
+  forget(given);
   become(uid, uid, {});
   umask(0007);
   require(chdir("/") == 0, "chdir");
@@ -233,7 +239,7 @@ AssignmentMessage parse_assignment(const Message& message) {
     std::optional<Message> message = receive_message(link, sizeof(AssignmentMessage));
     if (!message) _exit(0);
     AssignmentMessage assignment = parse_assignment(*message);
-    const std::vector<Descriptor>& given = message->descriptors;
+    std::vector<Descriptor>& given = message->descriptors;
     require(given.size() == 1 + assignment.has_job + assignment.relays && assignment.has_job <= 1,
             "the assignment's descriptors");
 
@@ -245,12 +251,14 @@ AssignmentMessage parse_assignment(const Message& message) {
       wanted.emplace_back(given[i].get(), number++);
     wanted.emplace_back(link, number);
     arrange(wanted);
+    forget(given);
     link = number;
     require(fcntl(link, F_SETFD, FD_CLOEXEC) == 0, "fcntl");
     become(plan.worker_uid, plan.worker_gid, {assignment.run_uid});
     umask(0007);
     require(chdir("/") == 0, "chdir");
     std::vector<std::string> environment;
+    environment.reserve(plan.environment.size() + 1);
     for (const auto& [key, value] : plan.environment) environment.push_back(key + "=" + value);
     environment.push_back(std::string(shim_launcher_variable) + "=" + std::to_string(launcher));
     execute(plan.binary, {plan.binary.string(), "shim"}, environment);

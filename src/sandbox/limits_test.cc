@@ -97,5 +97,45 @@ TEST_F(Limits, ProcessorTimeIsLimited) {
   EXPECT_EQ(limits(result), "") << "slow, but not failed";
 }
 
+class WeakLimits : public SandboxTest {};
+
+TEST_F(WeakLimits, AreRefusedUnlessAllowed) {
+  pid_t broker = fork();
+  if (broker == 0) {
+    std::string text = json::serialize(options_);
+    if (!hide_cgroups()) _exit(126);
+    execl(SANDBOX_PROGRAM, SANDBOX_PROGRAM, "broker", text.c_str(), nullptr);
+    _exit(127);
+  }
+  int status = 0;
+  waitpid(broker, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << status;
+}
+
+TEST_F(WeakLimits, StillLimitProcessesAndMemory) {
+#if __has_feature(address_sanitizer)
+  GTEST_SKIP() << "AddressSanitizer reserves more memory than the limit allows";
+#endif
+  options_["weak_limits"] = true;
+  without_cgroups_ = true;
+  start_broker();
+  PhaseRequest wanted = request("run-1", "phase-1");
+  wanted.processes = 32;
+  start(wanted, shell({"perl -e 'for (1..200) { my $p = fork; if (!defined $p) { print \"refused\"; last } "
+                       "if (!$p) { sleep 60; exit } }'",
+                       "exec perl -e '$x = \"a\" x (600 << 20); print \"got it\"'", "echo on"}));
+  json::object result = outcome("phase-1");
+  ASSERT_EQ(find_array(result, "commands")->size(), 3u) << json::serialize(result);
+  EXPECT_EQ(output(first(result)), "refused");
+  EXPECT_NE(output(find_array(result, "commands")->at(1).as_object()), "got it");
+  EXPECT_EQ(output(find_array(result, "commands")->at(2).as_object()), "on\n");
+  ASSERT_TRUE(eventually([&] { return info("phase-1")->ended; }))
+      << "without cgroups its processes are found by their uid";
+  start(request("run-2", "phase-2"), shell({"echo up; exec sleep 60"}));
+  ASSERT_TRUE(eventually([&] { return info("phase-2")->processes >= 3; }));
+  await(client().kill("phase-2"));
+  EXPECT_TRUE(first(outcome("phase-2")).at("lost").as_bool());
+}
+
 }  // namespace
 }  // namespace terrane::sandbox

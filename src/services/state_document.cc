@@ -20,7 +20,8 @@ struct StateDocument::Impl {
   std::uint64_t position = 0;
 
   [[noreturn]] void fail(const json::error_code& error) const {
-    throw MalformedState("The state is not JSON: " + error.message() + " near byte " + std::to_string(position) + ".");
+    throw MalformedState("The state is not JSON: " + error.message() + " near byte " +
+                         std::to_string(position) + ".");
   }
 };
 
@@ -36,7 +37,8 @@ void StateDocument::feed(std::string_view bytes) {
     bytes.remove_prefix(used);
   }
   if (bytes.find_first_not_of(" \t\r\n") != std::string_view::npos) {
-    throw MalformedState("Something follows the state's JSON at byte " + std::to_string(impl_->position) + ".");
+    throw MalformedState("Something follows the state's JSON at byte " + std::to_string(impl_->position) +
+                         ".");
   }
   impl_->position += bytes.size();
 }
@@ -45,7 +47,8 @@ state::Parsed StateDocument::finish() {
   json::error_code error;
   if (!impl_->parser.done()) impl_->parser.write_some(false, "", 0, error);
   if (error || !impl_->parser.done()) {
-    throw MalformedState("The state ends at byte " + std::to_string(impl_->position) + ", before its JSON does.");
+    throw MalformedState("The state ends at byte " + std::to_string(impl_->position) +
+                         ", before its JSON does.");
   }
   return impl_->parser.handler().take();
 }

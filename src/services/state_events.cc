@@ -13,8 +13,10 @@ constexpr std::size_t note_limit = 4096;
 std::size_t serialized_size(std::string_view text) {
   std::size_t size = text.size();
   for (char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20) size += 5;
-    else if (c == '"' || c == '\\') ++size;
+    if (static_cast<unsigned char>(c) < 0x20)
+      size += 5;
+    else if (c == '"' || c == '\\')
+      ++size;
   }
   return size;
 }
@@ -165,8 +167,10 @@ bool StateEvents::begin(bool object) {
 
 bool StateEvents::end(bool object, std::size_t count) {
   if (capturing_) {
-    if (object) capture_.object(count);
-    else capture_.array(count);
+    if (object)
+      capture_.object(count);
+    else
+      capture_.array(count);
     if (--captured_depth_ == 0) captured();
   } else if (passing_ > 0) {
     --passing_;
@@ -194,7 +198,8 @@ void StateEvents::leave(Place place) {
 }
 
 void StateEvents::append(std::string& text, std::string_view part) const {
-  if (text.size() + part.size() > text_limit) throw MalformedState("A name in the state has more than 65536 bytes.");
+  if (text.size() + part.size() > text_limit)
+    throw MalformedState("A name in the state has more than 65536 bytes.");
   text += part;
 }
 
@@ -248,8 +253,10 @@ bool StateEvents::scalar(Add add) {
 
 bool StateEvents::on_string_part(std::string_view part, std::size_t, json::error_code&) {
   if (!capturing_ && passing_ == 0 && wants_capture()) begin_capture();
-  if (capturing_) capture_.part(part);
-  else if (std::string* text = text_wanted()) append(*text, part);
+  if (capturing_)
+    capture_.part(part);
+  else if (std::string* text = text_wanted())
+    append(*text, part);
   return true;
 }
 
@@ -302,14 +309,16 @@ void StateEvents::finish_output() {
 void StateEvents::finish_resource() {
   // Data sources are read and not managed; without instances nothing is there.
   if (resource_.mode != "managed" || resource_.instances == 0) return;
-  if (resource_.type.empty() || resource_.name.empty()) throw MalformedState("A resource has no type or no name.");
+  if (resource_.type.empty() || resource_.name.empty())
+    throw MalformedState("A resource has no type or no name.");
   if (parsed_.resources.size() >= resource_limit) {
     more_resources_ = true;
     return;
   }
   std::string address = resource_.type + "." + resource_.name;
   if (!resource_.module.empty()) address = resource_.module + "." + address;
-  // An instance and its deposed forerunner are one; where only forerunners are left, there still is something.
+  // An instance and its deposed forerunner are one; where only forerunners are left, there still is
+  // something.
   std::int64_t count = std::max<std::int64_t>(resource_.instances - resource_.deposed, 1);
   parsed_.resources.push_back(json::object{{"address", address},
                                            {"name", resource_.name},
@@ -320,11 +329,15 @@ void StateEvents::finish_resource() {
 }
 
 state::Parsed StateEvents::take() {
-  if (encrypted_) throw MalformedState("The state is encrypted by the engine, so its outputs and resources are unknown.");
+  if (encrypted_)
+    throw MalformedState("The state is encrypted by the engine, so its outputs and resources are unknown.");
   if (!version_) throw MalformedState("The state has no format version.");
-  if (*version_ != 4) throw MalformedState("The state has format version " + std::to_string(*version_) + "; only version 4 is known.");
+  if (*version_ != 4)
+    throw MalformedState("The state has format version " + std::to_string(*version_) +
+                         "; only version 4 is known.");
   if (more_outputs_) add_note("Only the first " + std::to_string(output_limit) + " outputs are kept.");
-  if (more_resources_) add_note("Only the first " + std::to_string(resource_limit) + " resources are listed.");
+  if (more_resources_)
+    add_note("Only the first " + std::to_string(resource_limit) + " resources are listed.");
   return std::move(parsed_);
 }
 

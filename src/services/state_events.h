@@ -1,11 +1,11 @@
 #pragma once
-#include <boost/json.hpp>
-
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <boost/json.hpp>
 
 #include "services/state_document.h"
 
@@ -39,8 +39,8 @@ class Capture {
   bool given_up_ = false;
 };
 
-/// Finds outputs and resources in the events of a state's JSON, as boost::json::basic_parser calls them. Where it stands is a stack of
-/// places; in what nobody needs only depth is counted.
+/// Finds outputs and resources in the events of a state's JSON, as boost::json::basic_parser calls them.
+/// Where it stands is a stack of places; in what nobody needs only depth is counted.
 class StateEvents {
  public:
   static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
@@ -94,15 +94,15 @@ class StateEvents {
   void add_note(std::string note);
 
   std::vector<Place> places_;
-  std::size_t passing_ = 0;    // levels of what nobody needs
+  std::size_t passing_ = 0;  // levels of what nobody needs
   bool capturing_ = false;
   std::size_t captured_depth_ = 0;
   Capture capture_;
-  std::string key_;            // of the member that is being read
+  std::string key_;  // of the member that is being read
   bool key_begun_ = false;
 
   state::Parsed parsed_;
-  std::size_t values_ = 0;     // bytes of all captured values
+  std::size_t values_ = 0;  // bytes of all captured values
   state::ParsedOutput output_;
   bool has_value_ = false;
   Resource resource_;

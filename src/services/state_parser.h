@@ -16,8 +16,9 @@
 namespace terrane::services {
 
 /// Reads finalized states and stores their outputs and resources. It looks when a message of the queue
-/// `terrane.services` comes and at an interval of its own; several may run at once, since storing twice changes nothing.
-/// What cannot be parsed is marked so; what cannot be reached is tried again. One executor; it must outlive `run`.
+/// `terrane.services` comes and at an interval of its own; several may run at once, since storing twice
+/// changes nothing. What cannot be parsed is marked so; what cannot be reached is tried again. One executor;
+/// it must outlive `run`.
 class StateParser {
  public:
   struct Needs {
@@ -31,7 +32,7 @@ class StateParser {
   };
   explicit StateParser(Needs needs);
 
-  /// Works until `stop`, and then ends what is being parsed.
+  /// Works until `stop`; what is being parsed then is given up, for the next parser.
   Task<> run(net::Stop& stop);
   /// Looks now.
   void wake();
@@ -41,7 +42,9 @@ class StateParser {
     int count = 0;
     net::Clock::time_point next;  // not again before
   };
-  Task<bool> look();
+  enum class Look { failed, busy, done };
+  Task<Look> look();
+  Task<> watch(net::Stop& stop);
   Task<> parse(std::string id, std::string object);
   Task<> parse_content(std::string id, std::string object);
   Task<> note_trouble(std::string id, Code code, std::string reason);
@@ -49,7 +52,8 @@ class StateParser {
 
   Needs needs_;
   net::Event event_;
-  bool woken_ = true;
+  bool woken_ = false;
+  bool watching_ = false;
   std::vector<std::function<void()>> messages_;  // not acknowledged yet
   std::map<std::string, std::string> parsing_;   // state version and its object
   std::map<std::string, Trouble> troubles_;      // of state versions

@@ -111,8 +111,8 @@ Task<NodeAnswer> JobApi::report_node(std::string node, std::string name, std::st
   co_return out;
 }
 
-Task<std::optional<Job>> JobApi::claim(std::string node, std::string incarnation) {
-  json::object body{{"node", node}, {"incarnation", incarnation}};
+Task<std::optional<Job>> JobApi::claim(std::string node, std::string incarnation, std::string woken_by) {
+  json::object body{{"node", node}, {"incarnation", incarnation}, {"woken_by", woken_by}};
   std::string text = co_await post(nullptr, "/job/v1/claims", json::serialize(body));
   if (text.empty()) co_return std::nullopt;
   co_return job_from_json(object_of(text));

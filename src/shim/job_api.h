@@ -42,7 +42,8 @@ class JobApi {
 
   Task<NodeAnswer> report_node(std::string node, std::string name, std::string incarnation, std::size_t capacity, std::vector<std::string> jobs);
   /// Nothing when nothing waits. An answer that is lost on its way is a claim whose lease runs out.
-  Task<std::optional<worker_protocol::Job>> claim(std::string node, std::string incarnation);
+  /// `woken_by` is for the run's trace: message or look.
+  Task<std::optional<worker_protocol::Job>> claim(std::string node, std::string incarnation, std::string woken_by);
 
   Task<worker_protocol::Wish> beat(Lease lease, std::int64_t counter);
   Task<std::vector<worker_protocol::Slot>> slots(Lease lease, std::size_t count);

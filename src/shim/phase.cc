@@ -96,7 +96,7 @@ Task<> send_everything(Context& context, Parallel& uploads, std::optional<StateK
     outcome.error = "The platform did not take what the engine made: " + refusal;
     context.spool.write_result(outcome);
   }
-  co_await context.log.finish();
+  log::info("T uploaded"); co_await context.log.finish(); log::info("T log done");
   std::function<Task<>()> attempt = [&] { return context.api.post_result(context.lease, outcome); };
   co_await persistently(attempt);
 }
@@ -120,20 +120,20 @@ Task<PhaseEnd> run_phase(Context& context) {
   std::optional<StateKeeper> keeper;
   Outcome outcome = co_await execute(context, uploads, keeper);
   name_cause(context, outcome);
-  co_await end_sandbox(context);
-  context.log.close();
+  co_await end_sandbox(context); log::info("T sandbox ended");
+  context.log.close(); log::info("T log closed");
   if (context.ender.cause() == Cause::lease_closed) co_return PhaseEnd::closed;
 
   try {
     co_await remember_directory(context, outcome);
     context.spool.write_result(outcome);
-    co_await send_everything(context, uploads, keeper, outcome);
+    log::info("T result written"); co_await send_everything(context, uploads, keeper, outcome);
   } catch (const Error& failure) {
     if (failure.code() != Code::conflict) throw;
     log::warn("the lease was closed before the phase was reported", {{"job", context.job.id}});
     co_return PhaseEnd::closed;
   }
-  context.spool.remove();
+  log::info("T reported"); context.spool.remove();log::info("T removed");
   co_return PhaseEnd::reported;
 }
 

@@ -1,6 +1,7 @@
 #include "shim/plan.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "shim/engine_files.h"
 #include "shim/layout.h"
 #include "shim/plan_json.h"
@@ -14,7 +15,7 @@ using worker_protocol::Outcome;
 
 Task<> keep_plan(Context& context, Parallel& uploads, Outcome& outcome) {
   SpooledObject spooled = co_await seal_file(context, plan_file, "plan");
-  outcome.plan_object = spooled.object;
+  outcome.plan_object = spooled.object; log::info("T plan sealed");
   uploads.add(upload(context, spooled));
 }
 
@@ -42,7 +43,7 @@ Task<> keep_schemas(Context& context, Parallel& uploads, Outcome& outcome) {
 Task<Outcome> run_plan(Context& context, Parallel& uploads) {
   co_await prepare(context);
   sandbox::Exit exit = co_await run_engine(context, plan_arguments(context.job, inside(plan_file)), to_log(context));
-  bool finished = !exit.lost && exit.signal == 0 && (exit.code == 0 || exit.code == 2);
+  log::info("T planned"); bool finished = !exit.lost && exit.signal == 0 && (exit.code == 0 || exit.code == 2);
   context.check();
   Outcome outcome;
   if (!finished) {
@@ -56,7 +57,7 @@ Task<Outcome> run_plan(Context& context, Parallel& uploads) {
   results.add(keep_plan(context, uploads, outcome));
   results.add(keep_json(context, uploads, outcome));
   if (context.job.structured_output) results.add(keep_schemas(context, uploads, outcome));
-  co_await results.wait();
+  co_await results.wait(); log::info("T shown");
   outcome.ending = Ending::finished;
   co_return outcome;
 }

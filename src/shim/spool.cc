@@ -154,6 +154,13 @@ std::vector<std::string> Spool::jobs(const fs::path& root) {
 void Spool::mark_started() const { write_durably(directory_ / "started", ""); }
 bool Spool::started() const { return fs::exists(directory_ / "started"); }
 
+std::int64_t Spool::begin_salvage() const {
+  std::optional<std::string> text = read_file(directory_ / "salvages", 100);
+  std::int64_t number = (text ? parse_int(trim(*text)).value_or(0) : 0) + 1;
+  write_durably(directory_ / "salvages", std::to_string(number));
+  return number;
+}
+
 void Spool::write_result(const Outcome& outcome) const {
   write_durably(directory_ / "result.json", json::serialize(worker_protocol::to_json(outcome)));
 }

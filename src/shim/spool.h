@@ -43,6 +43,7 @@ struct SpooledObject {
 ///   meta.json          written before the shim starts
 ///   started            the first beat was acknowledged: from here on something may have executed
 ///   log.sealed         the log segment; log.end its last record (the ETX), made beforehand and appended last
+///   salvages           how often a worker has begun to salvage it
 ///   states/N.sealed, N.json   states that are not acknowledged; acknowledged.json the last one that is
 ///   objects/ID.sealed, ID.json   other objects that are not acknowledged
 ///   result.json        how the phase ended; everything it names is in here or uploaded
@@ -61,6 +62,9 @@ class Spool {
 
   void mark_started() const;
   bool started() const;
+
+  /// Counts the salvages of this spool, durably, and returns the number of the one that begins: from 1.
+  std::int64_t begin_salvage() const;
 
   std::filesystem::path log_file() const { return directory_ / "log.sealed"; }
   std::filesystem::path log_end_file() const { return directory_ / "log.end"; }

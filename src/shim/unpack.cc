@@ -86,7 +86,7 @@ class Unpacker {
     archive_read_support_format_tar(reader_.get());
     archive_read_support_format_empty(reader_.get());
     archive_write_disk_set_options(writer_.get(), ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_SECURE_NODOTDOT |
-                                                      ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS | ARCHIVE_EXTRACT_UNLINK);
+                                                      ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS);
   }
 
   void run() {

@@ -18,6 +18,7 @@ const jsonapi::Resource& resource() {
       attr<&StateVersion::resources_processed>("resources-processed", "resources_processed"),
       attr<&StateVersion::terraform_version>("terraform-version", "terraform_version"),
       attr<&StateVersion::resources>("resources", "resources"),
+      attr<&StateVersion::parse_error>("parse-error", "parse_error"),
       attr<&StateVersion::created_at>("created-at", "created_at"),
       attr<&StateVersion::workspace>("workspace-id", "workspace_id", jsonapi::hidden),
       attr<&StateVersion::run>("run-id", "run_id", jsonapi::hidden),
@@ -99,7 +100,7 @@ Task<Upload> on_uploaded(postgres::Tx& tx, const Id<Object>& object, const std::
                          std::int64_t size) {
   std::optional<StateVersion> version = co_await of_object(tx, object.text());
   if (!version) co_return Upload::not_a_state;
-  if (version->object != object.text() || version->status != "pending") co_return Upload::done;
+  if (version->object != object.text() || version->status == "finalized") co_return Upload::done;
   // The workspace's row decides: the lock is held until the version is current.
   std::optional<Workspace> workspace =
       co_await workspace::find(tx, version->workspace, workspace::RowLock::yes);
@@ -110,14 +111,19 @@ Task<Upload> on_uploaded(postgres::Tx& tx, const Id<Object>& object, const std::
   }
   postgres::Result finalized =
       co_await tx.run(sql::state_version_finalize, postgres::Params::of(version->id, size));
-  if (finalized.affected() == 1) co_await make_current(tx, version->workspace, version->id.text());
-  co_return Upload::done;
+  if (finalized.affected() == 1) {
+    co_await make_current(tx, version->workspace, version->id.text());
+    co_return Upload::done;
+  }
+  std::optional<StateVersion> now = co_await find(tx, version->id.text());
+  co_return now && now->status == "finalized" ? Upload::done : Upload::discarded;
 }
 
 namespace {
 
 /// Seals the values of outputs, each bound to its id, in batches that a vault takes as one request.
-Task<std::vector<std::string>> seal_values(vault_client::Vault& vault, const std::vector<ParsedOutput>& outputs,
+Task<std::vector<std::string>> seal_values(vault_client::Vault& vault,
+                                           const std::vector<ParsedOutput>& outputs,
                                            const std::vector<std::string>& ids) {
   constexpr std::size_t batch_limit = 5 * 1024 * 1024;
   std::vector<std::string> sealed;

@@ -33,6 +33,7 @@ struct StateVersion {
   bool resources_processed = false;
   std::optional<std::string> terraform_version;
   json::value resources;
+  std::optional<std::string> parse_error;  ///< why outputs or resources are missing
   std::optional<std::string> created_by;
   Time created_at;
 };
@@ -73,10 +74,14 @@ Task<Id<StateVersion>> add_from_run(postgres::Tx& tx, const Workspace& workspace
 /// A state out of the spool of a closed lease: kept, never current by itself.
 Task<Id<StateVersion>> add_recovered(postgres::Tx& tx, const Workspace& workspace, const FromRun& given);
 
-/// An object that belongs to a state version is durable: its version is finalized and current when it was the
-/// raw state. Returns whether the object belongs to one. Repeating it changes nothing. Throws Error{conflict}
-/// when the md5 is not the announced one; then the version is discarded (the caller commits).
-enum class Upload { not_a_state, done, wrong_md5 };
+/// What came of an upload.
+enum class Upload {
+  not_a_state,  ///< the object belongs to no state version
+  done,         ///< its version is finalized, and current when it was the raw state
+  wrong_md5,    ///< not the announced bytes: the version is discarded when the caller commits
+  discarded,    ///< a newer version, or a forced unlock, came first: the bytes are no state of the workspace
+};
+/// An object's bytes are durable. Repeating it changes nothing.
 Task<Upload> on_uploaded(postgres::Tx& tx, const Id<Object>& object, const std::string& md5,
                          std::int64_t size);
 

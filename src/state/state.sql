@@ -15,6 +15,9 @@ INSERT INTO terrane.state_versions (id, workspace_id, run_id, job_id, serial, li
                                     json_object_id, created_by, finalized_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, CASE WHEN $9::text = 'finalized' THEN now() END)
 
+-- name: state_run_of_workspace
+SELECT 1 AS found FROM terrane.runs WHERE id = $1 AND workspace_id = $2
+
 -- name: state_version_of_object
 SELECT * FROM terrane.state_versions WHERE object_id = $1 OR json_object_id = $1
 
@@ -41,7 +44,8 @@ SELECT id, object_id FROM terrane.state_versions WHERE status = 'finalized' AND 
 SELECT id FROM terrane.state_versions WHERE id = $1 AND NOT resources_processed FOR UPDATE
 
 -- name: state_version_store_parsed
-UPDATE terrane.state_versions SET resources_processed = true, terraform_version = $2, resources = $3::jsonb, parse_error = $4 WHERE id = $1
+UPDATE terrane.state_versions SET resources_processed = true, terraform_version = $2, resources = $3::jsonb, parse_error = $4
+ WHERE id = $1 AND NOT resources_processed
 
 -- name: state_output_insert
 INSERT INTO terrane.state_version_outputs (id, state_version_id, name, sensitive, type, detailed_type, sealed_value)

@@ -101,15 +101,20 @@ json::object Api::document(const StateVersion& version, const json::array& outpu
 
 Task<json::array> Api::output_documents(postgres::Tx& tx, const std::string& state_version, bool reveal) {
   postgres::Result rows = co_await tx.run(sql::state_outputs, postgres::Params::of(state_version));
+  std::vector<vault_client::Cipher> ciphers;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (reveal || !rows[i].boolean("sensitive"))
+      ciphers.push_back({rows[i].string("sealed_value"), rows[i].string("id")});
+  }
+  std::vector<Secret> opened;
+  if (!ciphers.empty()) opened = co_await needs_.vault.decrypt_all("terrane", std::move(ciphers));
   json::array out;
+  std::size_t next = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const postgres::Row row = rows[i];
     bool sensitive = row.boolean("sensitive");
     json::value value;
-    if (!sensitive || reveal) {
-      Secret text = co_await needs_.vault.decrypt("terrane", row.string("sealed_value"), row.string("id"));
-      value = parse_json(text.reveal(), 256);
-    }
+    if (reveal || !sensitive) value = parse_json(opened[next++].reveal(), 256);
     json::value detailed = row.is_null("detailed_type") ? json::value() : row.json("detailed_type");
     out.push_back(json::object{{"id", row.string("id")},
                                {"type", "state-version-outputs"},
@@ -181,6 +186,14 @@ Task<http::Response> Api::create(http::Request& request) {
     problems.push_back({"param is missing or the value is empty: md5 (the hexadecimal MD5 of the raw state)",
                         "/data/attributes/md5"});
   }
+  for (std::string_view member : {"state", "json-state", "lineage"}) {
+    const json::value* value = attributes.if_contains(member);
+    if (value && !value->is_null() && !value->is_string())
+      problems.push_back({"The value must be a string.", "/data/attributes/" + std::string(member)});
+  }
+  const json::value* forced = attributes.if_contains("force");
+  if (forced && !forced->is_null() && !forced->is_bool())
+    problems.push_back({"The value must be true or false.", "/data/attributes/force"});
   std::optional<std::string> text = find_string(attributes, "state");
   std::optional<std::string> raw;
   if (text) {
@@ -221,6 +234,13 @@ Task<http::Response> Api::create(http::Request& request) {
       throw Error(Code::conflict, "The workspace must be locked by you before its state is written. " +
                                       workspace::lock_description(seen.workspace));
     }
+    if (run) {
+      postgres::Result known =
+          co_await tx.run(sql::state_run_of_workspace, postgres::Params::of(*run, seen.workspace.id));
+      if (known.empty())
+        throw Error(Code::unprocessable, "There is no such run in this workspace.",
+                    "/data/relationships/run/data/id");
+    }
     if (seen.workspace.current_state_version) {
       std::optional<StateVersion> current = co_await find(tx, *seen.workspace.current_state_version);
       if (current) {
@@ -239,16 +259,28 @@ Task<http::Response> Api::create(http::Request& request) {
   }
   if (raw) {
     // The inline form is the upload made on the caller's behalf: bytes are durable before the version is
-    // current.
-    StringSource source(*std::move(raw));
-    object::ArchivistClient::Stored stored = co_await needs_.archivist.put_plain(object, source);
-    if (json_state) {
-      StringSource json_source(*std::move(json_state));
-      co_await needs_.archivist.put_plain(json_object, json_source);
+    // current. The raw state comes last, since with it the version is there.
+    std::exception_ptr failure;
+    try {
+      if (json_state) {
+        StringSource json_source(*std::move(json_state));
+        co_await needs_.archivist.put_plain(json_object, json_source);
+      }
+      StringSource source(*std::move(raw));
+      object::ArchivistClient::Stored stored = co_await needs_.archivist.put_plain(object, source);
+      postgres::Tx tx = co_await needs_.database.begin();
+      co_await on_uploaded(tx, object, stored.md5, stored.size);
+      co_await tx.commit();
+    } catch (const Error&) {
+      failure = std::current_exception();
     }
-    postgres::Tx tx = co_await needs_.database.begin();
-    co_await on_uploaded(tx, object, stored.md5, stored.size);
-    co_await tx.commit();
+    if (failure) {
+      // Nobody will upload it any more, and a pending version would keep the workspace from being unlocked.
+      // When nothing was pending any more, the version was made current after all.
+      postgres::Result discarded =
+          co_await needs_.database.query(sql::state_version_discard, postgres::Params::of(id));
+      if (discarded.affected() == 1) std::rethrow_exception(failure);
+    }
   }
   postgres::Tx tx = co_await needs_.database.begin();
   std::optional<StateVersion> made = co_await find(tx, id.text());
@@ -296,7 +328,8 @@ Task<http::Response> Api::outputs(http::Request& request) {
   if (!seen.access.read_outputs) throw Error(Code::not_found, "");
   json::array outputs = co_await output_documents(tx, version->id.text(), false);
   std::int64_t total = static_cast<std::int64_t>(outputs.size());
-  co_return api::answer(200, jsonapi::list_document(std::move(outputs), page, total, request.path));
+  json::array shown = jsonapi::slice(std::move(outputs), page);
+  co_return api::answer(200, jsonapi::list_document(std::move(shown), page, total, request.path));
 }
 
 Task<http::Response> Api::current_outputs(http::Request& request) {
@@ -316,7 +349,11 @@ Task<http::Response> Api::current_outputs(http::Request& request) {
       if (rows[0].boolean("resources_processed")) {
         json::array outputs = co_await output_documents(tx, rows[0].string("id"), false);
         std::int64_t total = static_cast<std::int64_t>(outputs.size());
-        co_return api::answer(200, jsonapi::list_document(std::move(outputs), page, total, request.path));
+        // The CLI asks once, without a page, and must get them all.
+        if (!request.query.find("page[number]") && !request.query.find("page[size]"))
+          page.size = std::max(page.size, total);
+        json::array shown = jsonapi::slice(std::move(outputs), page);
+        co_return api::answer(200, jsonapi::list_document(std::move(shown), page, total, request.path));
       }
     }
     if (net::Clock::now() > deadline)

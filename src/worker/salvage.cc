@@ -20,8 +20,8 @@ using worker_protocol::Outcome;
 using worker_protocol::Phase;
 using worker_protocol::State;
 
-// A shim counts its beats from 1, so ours never repeat one of its numbers.
-constexpr std::int64_t first_counter = 1'000'000'000;
+// The control plane wants the counter to grow. A shim counts its beats from 1, and each salvage from a number of its own.
+constexpr std::int64_t beats_of_one = 1'000'000'000;
 constexpr auto beat_interval = 2s;
 
 /// One salvage under way.
@@ -36,7 +36,9 @@ class Salvage {
 
   Task<> run() {
     log::warn("a phase has lost its shim and is salvaged", {{"job", lease_.job}, {"run", spool_.meta().run}});
-    net::spawn(tools_.executor, "beats of a salvage", Beats::run(beats_));
+    beats_->first = spool_.begin_salvage() * beats_of_one;
+    // A phase that never started has no beat, by which the control plane knows that it may be given out again.
+    if (spool_.started()) net::spawn(tools_.executor, "beats of a salvage", Beats::run(beats_));
     co_await wait_for_processes();
     co_await adopt();
     bool closed = false;
@@ -52,7 +54,7 @@ class Salvage {
     // The run directory goes last of all: while it is there, this can begin again.
     std::function<Task<>()> release = [this] { return tools_.broker.release(spool_.meta().run); };
     co_await persistently(release);
-    if (!closed || recovered_) spool_.remove();
+    if (!closed || wanted_) spool_.remove();
     else spool_.set_aside();
     log::info("a phase is salvaged", {{"job", lease_.job}, {"closed", closed ? "yes" : "no"}});
   }
@@ -65,10 +67,11 @@ class Salvage {
     sandbox::BrokerClient& broker;
     Lease lease;
     std::string phase;
+    std::int64_t first = 0;
     bool stopped = false;
 
     static Task<> run(std::shared_ptr<Beats> self) {
-      for (std::int64_t counter = first_counter; !self->stopped; ++counter) {
+      for (std::int64_t counter = self->first; !self->stopped; ++counter) {
         try {
           worker_protocol::Wish wish = co_await self->api.beat(self->lease, counter);
           if (wish == worker_protocol::Wish::force_cancel && !self->stopped) co_await self->broker.kill(self->phase);
@@ -221,24 +224,22 @@ class Salvage {
     co_await tools_.api.post_lost(lease_, error, imports, spool_.started());
   }
 
-  // The late thing that a closed lease admits.
+  // The late thing that a closed lease admits: the newest state, if it is not the control plane's already.
   Task<> offer() {
     std::vector<SpooledState> states = spool_.states();
-    recovered_ = true;
+    wanted_ = true;
+    if (states.empty()) co_return;
+    const SpooledState& newest = states.back();
+    std::function<Task<>()> attempt = [&]() -> Task<> {
+      co_await tools_.api.put_object(lease_, newest.state.object, "state", newest.file);
+      co_await tools_.api.post_recovered(lease_, newest.state);
+    };
     try {
-      if (!states.empty()) {
-        const SpooledState& newest = states.back();
-        std::function<Task<>()> attempt = [&]() -> Task<> {
-          co_await tools_.api.put_object(lease_, newest.state.object, "state", newest.file);
-          co_await tools_.api.post_recovered(lease_, newest.state);
-        };
-        co_await persistently(attempt);
-      }
-      co_await send_log(spool_.result().has_value());
+      co_await persistently(attempt);
     } catch (const Error& failure) {
       if (failure.code() == Code::unavailable || failure.code() == Code::internal) throw;
-      recovered_ = states.empty();
-      log::error("a phase whose lease is closed was not taken as recovered", {{"job", lease_.job}, {"error", failure.what()}});
+      wanted_ = false;
+      log::error("a state was not taken as recovered", {{"job", lease_.job}, {"error", failure.what()}});
     }
   }
 
@@ -248,7 +249,7 @@ class Salvage {
   std::shared_ptr<Beats> beats_;
   std::optional<RunFiles> files_;
   Instances saved_;         // what the last saved state has
-  bool recovered_ = false;
+  bool wanted_ = false;    // the control plane took what a closed lease admits
 };
 
 }  // namespace

@@ -65,7 +65,7 @@ struct Worker::Impl : std::enable_shared_from_this<Worker::Impl> {
   void messages(std::shared_ptr<Impl> self);
   void acknowledge(std::size_t most);
   std::size_t free_slots() const { return options.capacity > active.size() ? options.capacity - active.size() : 0; }
-  bool taking() const { return !stopping && !draining; }
+  bool taking() const { return !stopping && !draining && registered; }
 
   net::Executor executor;
   WorkerOptions options;
@@ -79,7 +79,8 @@ struct Worker::Impl : std::enable_shared_from_this<Worker::Impl> {
   std::size_t starting = 0;                   // of these, not handed to a shim yet
   bool draining = false;
   bool stopping = false;
-  bool look_now = false;                      // a message or a fresh connection said so
+  bool registered = false;                    // the control plane knows this incarnation; before, it gives no job
+  bool look_now = false;                      // a message, a fresh connection or a free slot says so
   std::optional<amqp::Consumer> consumer;
   std::uint16_t prefetch = 0;
   std::vector<std::function<void()>> deliveries;  // not acknowledged yet
@@ -120,7 +121,8 @@ Task<> Worker::Impl::report(std::shared_ptr<Impl> self) {
       for (const auto& [job, run] : self->active) jobs.push_back(job);
       shim::NodeAnswer answer =
           co_await self->api.report_node(self->options.node, self->options.name, self->incarnation, self->options.capacity, jobs);
-      bool more = self->draining && !answer.draining;
+      bool more = !self->registered || (self->draining && !answer.draining);
+      self->registered = true;
       self->draining = answer.draining;
       if (more) self->look_now = true;
       // A closed lease needs nothing here: its shim learns the same from its next beat, and a salvage from its next call.
@@ -181,7 +183,7 @@ void Worker::Impl::acknowledge(std::size_t most) {
 
 // Takes one job if one waits. A message is taken off its queue when its look has been done: with a job, or for all when nothing waits.
 Task<bool> Worker::Impl::claim_one() {
-  std::optional<Job> job = co_await api.claim(options.node, incarnation);
+  std::optional<Job> job = co_await api.claim(options.node, incarnation, deliveries.empty() ? "look" : "message");
   acknowledge(job ? 1 : deliveries.size());
   if (!job) co_return false;
   if (active.contains(job->id)) {
@@ -189,7 +191,7 @@ Task<bool> Worker::Impl::claim_one() {
     co_await give_back({job->id, job->lease}, "The job's earlier attempt is still being cleared up on this node.");
     co_return false;
   }
-  count(job->id, job->run);
+  count(job->id, job->run); log::info("T claimed");
   ++starting;
   net::spawn(executor, "phase", begin(shared_from_this(), *std::move(job)));
   co_return true;
@@ -287,7 +289,7 @@ Task<> Worker::Impl::start(Job& job) {
   } catch (const Error& failure) {
     order.engine_error = failure.detail();
   }
-  co_await make_room(job, order);
+  co_await make_room(job, order); log::info("T room");
   std::string id = job.id, run = job.run;
   shim::Spool spool = shim::Spool::create(spools, shim::SpoolMeta::of(job));
 
@@ -310,12 +312,12 @@ Task<> Worker::Impl::start(Job& job) {
   order.job = std::move(job);
   sandbox::Descriptor file = sandbox::make_memory_file(json::serialize(shim::to_json(order)));
   request.job = file.get();
-  sandbox::StartedShim started = co_await broker.start_phase(std::move(request));
+  log::info("T start phase"); sandbox::StartedShim started = co_await broker.start_phase(std::move(request));
   net::spawn(executor, "phase", follow(shared_from_this(), id, run, spool.meta().sandbox_phase(), started.pid));
 }
 
 Task<> Worker::Impl::follow(std::shared_ptr<Impl> self, std::string job, std::string run, std::string phase, pid_t pid) {
-  co_await wait_for_shim(self->broker, phase, pid);
+  co_await wait_for_shim(self->broker, phase, pid); log::info("T shim gone");
   while (true) {
     try {
       if (fs::exists(self->spools / job)) {
@@ -328,7 +330,7 @@ Task<> Worker::Impl::follow(std::shared_ptr<Impl> self, std::string job, std::st
     }
     co_await net::sleep_for(1s);
   }
-  self->done(job);
+  self->done(job); log::info("T done");
 }
 
 // The run directory goes, unless a plan left it for its apply.

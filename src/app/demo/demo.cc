@@ -61,12 +61,15 @@ pid_t start_serve(const DemoOptions& options) {
   given["TERRANE_JOB_PORT"] = "0";
   config::Settings settings = config::Settings::from(given);
   if (settings.text("TERRANE_ENGINE_STORE").empty()) {
-    throw Error(Code::invalid, "The demo needs an engine: set TERRANE_ENGINE_STORE to a store, or use ./x demo, which builds one.");
+    throw Error(
+        Code::invalid,
+        "The demo needs an engine: set TERRANE_ENGINE_STORE to a store, or use ./x demo, which builds one.");
   }
   net::write_file(file, settings.to_file());
 
   std::error_code ignored;
-  std::filesystem::remove(std::filesystem::path(options.data) / "status.json", ignored);  // of an earlier life
+  std::filesystem::remove(std::filesystem::path(options.data) / "status.json",
+                          ignored);  // of an earlier life
   int log = ::open((std::filesystem::path(options.data) / "log" / "serve.log").c_str(),
                    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   net::ProcessOptions process;
@@ -181,6 +184,17 @@ Task<int> start_and_run(net::Executor executor, DemoOptions options) {
   co_return applied ? 0 : 1;
 }
 
+/// Unmounts what the broker mounted in a data directory, innermost first.
+void unmount_below(const std::string& data) {
+  std::vector<std::string> mounts;
+  const std::string table = net::read_file("/proc/self/mounts", 1 << 24);
+  for (std::string_view line : split(table, '\n')) {
+    std::vector<std::string_view> words = split(line, ' ');
+    if (words.size() > 1 && words[1].starts_with(data + "/")) mounts.emplace_back(words[1]);
+  }
+  for (auto mount = mounts.rbegin(); mount != mounts.rend(); ++mount) ::umount2(mount->c_str(), MNT_DETACH);
+}
+
 /// A temporary installation on a free port, one run, and nothing left.
 Task<int> once(net::Executor executor, DemoOptions options) {
   char pattern[] = "/var/tmp/terrane-once-XXXXXX";
@@ -199,8 +213,7 @@ Task<int> once(net::Executor executor, DemoOptions options) {
   }
   if (std::optional<pid_t> left = running_supervisor(options.data)) co_await stop_serve(*left);
   if (failure) std::rethrow_exception(failure);  // the directory stays, with its logs
-  // The broker's directory of run directories is a mount of its own.
-  ::umount2((options.data + "/sandbox/runs").c_str(), MNT_DETACH);
+  unmount_below(options.data);
   std::error_code ignored;
   if (status == 0) std::filesystem::remove_all(options.data, ignored);
   co_return status;

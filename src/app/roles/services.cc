@@ -23,7 +23,8 @@ Task<int> services(RoleConfig config, net::Executor executor, net::Stop& stop) {
 }  // namespace
 
 int services_main(const RoleConfig& config) {
-  return net::run_role([&](net::Executor executor, net::Stop& stop) { return services(config, executor, stop); });
+  return net::run_role(
+      [&](net::Executor executor, net::Stop& stop) { return services(config, executor, stop); });
 }
 
 }  // namespace terrane::app

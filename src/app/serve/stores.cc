@@ -165,7 +165,6 @@ Task<> prepare_rabbit(Installation installation) {
 }
 
 Task<bool> postgres_answers(net::Executor executor, std::string url) {
-  static constexpr Statement alive{"postgres_alive", "SELECT 1 AS alive"};
   postgres::DatabaseOptions options;
   options.url = std::move(url);
   options.application = "terrane serve";
@@ -173,7 +172,7 @@ Task<bool> postgres_answers(net::Executor executor, std::string url) {
   options.acquire_time = std::chrono::milliseconds(500);
   postgres::Database database(executor, options);
   try {
-    co_await database.query(alive);
+    co_await database.ping();
     co_return true;
   } catch (const Error&) {
     co_return false;

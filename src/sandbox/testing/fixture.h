@@ -93,6 +93,7 @@ class SandboxTest : public testing::Test {
     ASSERT_GE(broker_, 0);
     if (broker_ == 0) {
       setpgid(0, 0);
+      if (without_cgroups_ && !hide_cgroups()) _exit(126);
       if (broker_network_ && setns(broker_network_.get(), CLONE_NEWNET) != 0) _exit(126);
       execl(SANDBOX_PROGRAM, SANDBOX_PROGRAM, "broker", text.c_str(), nullptr);
       _exit(127);
@@ -222,10 +223,17 @@ class SandboxTest : public testing::Test {
   }
   static std::string output(const json::object& result) { return find_string(result, "output").value_or(""); }
 
+  /// In the broker's process: a view of the machine in which no cgroup can be written.
+  static bool hide_cgroups() {
+    return unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+           umount2("/sys/fs/cgroup", MNT_DETACH) == 0;
+  }
+
   std::filesystem::path directory_;
   std::string installation_;
   json::object options_;
   pid_t broker_ = -1;
+  bool without_cgroups_ = false;
   Descriptor broker_network_;  ///< where the broker is started, instead of here
   mutable int phases_ = 0;
 };

@@ -38,6 +38,7 @@ Task<int> broker_main(std::string text, net::Executor executor, net::Stop& stop)
   options.network_pool = static_cast<std::size_t>(require_int(object, "network_pool"));
   for (const json::value& range : object.at("unreachable").as_array())
     options.unreachable.emplace_back(range.as_string());
+  options.weak_limits = find_bool(object, "weak_limits").value_or(false);
   options.after_grace = std::chrono::seconds(require_int(object, "after_grace"));
   Broker broker(executor, options);
   co_await broker.run(stop);

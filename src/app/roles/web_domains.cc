@@ -1,0 +1,79 @@
+#include "app/roles/web_domains.h"
+
+#include <boost/asio/io_context.hpp>
+
+#include "vault_client/vault_client.h"
+
+namespace terrane::app {
+namespace {
+
+run::PhaseLimits limits_of(const RoleConfig& config) {
+  run::PhaseLimits limits;
+  limits.plan_time = std::chrono::seconds(config.number("plan_timeout"));
+  limits.apply_time = std::chrono::seconds(config.number("apply_timeout"));
+  limits.memory_bytes = config.number("memory_bytes");
+  limits.cpus = static_cast<double>(config.number("cpus"));
+  limits.processes = config.number("processes");
+  limits.disk_bytes = config.number("disk_bytes");
+  return limits;
+}
+
+}  // namespace
+
+WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
+    : front({to.database, to.redis, to.vault, to.archivist, to.urls}),
+      users(to.database, to.tokens),
+      organizations(to.database, to.tokens),
+      projects(to.database),
+      versions(to.database),
+      workspaces(to.database),
+      variables(to.database, to.vault),
+      configurations(to.database, to.urls, "https://" + config.text("public_host")),
+      states({to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host")}),
+      runs({to.executor, to.database, to.vault, to.urls, "https://" + config.text("public_host")}),
+      jobs({to.executor, to.database, to.vault, to.archivist, to.tokens, to.urls, config.text("public_host"),
+            limits_of(config)}) {
+  front.add_public_routes(router);
+  users.add_routes(router);
+  organizations.add_routes(router);
+  projects.add_routes(router);
+  versions.add_routes(router);
+  workspaces.add_routes(router);
+  variables.add_routes(router);
+  configurations.add_routes(router);
+  states.add_routes(router);
+  runs.add_routes(router);
+  jobs.add_routes(job_router);
+  front.add_blob_routes(job_router);
+}
+
+std::string routes_text() {
+  // Nothing is reached while the domains are built: these adapters lead nowhere.
+  boost::asio::io_context context;
+  net::Executor executor = context.get_executor();
+  postgres::Database database(executor, {});
+  redis::Client redis(executor, {});
+  vault_client::VaultClient vault(executor, {}, {});
+  object::ArchivistClient archivist(executor, "");
+  const object::UrlSigner urls{Secret()};
+  user::Tokens tokens(database, Secret());
+  const RoleConfig config({{"public_host", "localhost"},
+                           {"plan_timeout", 0},
+                           {"apply_timeout", 0},
+                           {"memory_bytes", 0},
+                           {"cpus", 0},
+                           {"processes", 0},
+                           {"disk_bytes", 0}});
+  WebDomains domains({executor, database, redis, vault, archivist, urls, tokens}, config);
+  std::string out;
+  for (const http::Router* router : {&domains.router, &domains.job_router}) {
+    for (const http::Route& row : router->rows()) {
+      std::string method(http::name(row.method));
+      method.resize(8, ' ');
+      out += method + row.pattern + (row.authenticated ? "" : "  (no token)") + "\n";
+    }
+  }
+  return out;
+}
+
+}  // namespace terrane::app

@@ -1,0 +1,84 @@
+#include "shim/apply_events.h"
+
+#include <gmock/gmock.h>
+
+#include "base/json.h"
+
+namespace terrane::shim {
+namespace {
+
+using testing::HasSubstr;
+
+std::string complete(const std::string& address, const std::string& action, const std::string& id) {
+  json::object hook{{"resource", {{"addr", address}}}, {"action", action}};
+  if (!id.empty()) hook["id_key"] = "id", hook["id_value"] = id;
+  return json::serialize(json::object{{"type", "apply_complete"}, {"hook", hook}}) + "\n";
+}
+
+ApplyEvents read(const std::string& text, std::size_t piece = 3) {
+  ApplyEventReader reader;
+  for (std::size_t i = 0; i < text.size(); i += piece) reader.feed(std::string_view(text).substr(i, piece));
+  return reader.events();
+}
+
+TEST(ApplyEvents, CountsAndRemembersWhatWasMade) {
+  ApplyEvents events = read(complete("a.b", "create", "1") + "no json\n" + complete("a.c", "update", "2") + complete("a.d", "delete", "") +
+                            complete("a.e", "create", "") + R"({"type":"diagnostic","@level":"warn"})" "\n" + complete("a.f", "create", "cut").substr(0, 20));
+  EXPECT_EQ(events.additions, 2);
+  EXPECT_EQ(events.changes, 1);
+  EXPECT_EQ(events.destructions, 1);
+  ASSERT_EQ(events.made.size(), 1u);
+  EXPECT_EQ(events.made[0].address, "a.b");
+  EXPECT_EQ(events.made[0].id, "1");
+  EXPECT_FALSE(events.error_shown);
+}
+
+TEST(ApplyEvents, TheEnginesSummaryCounts) {
+  ApplyEvents events = read(complete("a.b", "create", "1") +
+                            R"({"type":"change_summary","changes":{"add":1,"change":0,"import":2,"remove":3,"operation":"apply"}})" "\n"
+                            R"({"type":"diagnostic","@level":"error"})" "\n");
+  EXPECT_EQ(events.additions, 1);
+  EXPECT_EQ(events.destructions, 3);
+  EXPECT_EQ(events.imports, 2);
+  EXPECT_TRUE(events.error_shown);
+}
+
+TEST(ApplyEvents, AnEndlessLineIsPassedOver) {
+  ApplyEvents events = read(std::string(2'000'000, 'x') + "\n" + complete("a.b", "create", "1"), 65536);
+  EXPECT_EQ(events.made.size(), 1u);
+}
+
+Instances instances_of(const std::string& state) {
+  InstanceReader reader;
+  for (std::size_t i = 0; i < state.size(); i += 5) reader.feed(std::string_view(state).substr(i, 5));
+  return reader.instances();
+}
+
+TEST(Instances, HaveTheAddressesThatTheEngineUses) {
+  Instances found = instances_of(R"({"version":4,"serial":1,"lineage":"l","resources":[
+    {"mode":"managed","type":"t","name":"one","instances":[{"attributes":{"id":"1","nested":{"id":"no"}}}]},
+    {"module":"module.m[\"k\"]","mode":"managed","type":"t","name":"many","instances":[
+      {"index_key":"a\"b ${x}","attributes":{"id":"2"}},{"index_key":"a\"b ${x}","deposed":"d","attributes":{"id":"3"}},{"index_key":7,"attributes":{}}]},
+    {"instances":[{"attributes":{"id":"4"}}],"name":"late","type":"t","mode":"data"}]})");
+  Instances wanted = {{"t.one", {"1"}},
+                      {"module.m[\"k\"].t.many[\"a\\\"b $${x}\"]", {"2", "3"}},
+                      {"module.m[\"k\"].t.many[7]", {}},
+                      {"data.t.late", {"4"}}};
+  EXPECT_EQ(found, wanted);
+}
+
+TEST(ImportList, NamesWhatTheStateLacks) {
+  std::vector<Made> made = {{"t.saved", "1"}, {"t.lost[\"x\"]", "i-\"2${a}"}, {"t.replaced", "old"}, {"t.replaced", "new"}, {"t.without_id", "9"}};
+  Instances saved = {{"t.saved", {"1"}}, {"t.replaced", {"before"}}, {"t.without_id", {}}};
+  std::string list = import_list(made, saved);
+  EXPECT_THAT(list, HasSubstr("import {\n  to = t.lost[\"x\"]\n  id = \"i-\\\"2$${a}\"\n}\n"));
+  EXPECT_THAT(list, HasSubstr("# The saved state has t.replaced with another id"));
+  EXPECT_THAT(list, HasSubstr("  id = \"new\"\n"));
+  EXPECT_EQ(list.find("t.saved"), std::string::npos);
+  EXPECT_EQ(list.find("t.without_id"), std::string::npos);
+  EXPECT_EQ(list.find("\"old\""), std::string::npos);
+  EXPECT_EQ(import_list({{"t.saved", "1"}}, saved), "");
+}
+
+}  // namespace
+}  // namespace terrane::shim
