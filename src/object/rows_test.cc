@@ -34,11 +34,11 @@ Code code_of(std::exception_ptr failure) {
   }
 }
 
-template <class Call>
-Task<std::optional<Code>> failure_of(Call call) {
+template <class T>
+Task<std::optional<Code>> failure_of(Task<T> task) {
   std::exception_ptr failure;
   try {
-    co_await call();
+    co_await std::move(task);
   } catch (const Error&) {
     failure = std::current_exception();
   }
@@ -77,8 +77,8 @@ TEST(ObjectRows, AnIdGivenBeforehandBelongsToOneObjectOnly) {
     Id<Object> id = Id<Object>::make();
     co_await insert_if_absent(tx, id, "plan", "ws-1");
     co_await insert_if_absent(tx, id, "plan", "ws-1");
-    EXPECT_EQ(co_await failure_of([&] { return insert_if_absent(tx, id, "state", "ws-1"); }), Code::conflict);
-    EXPECT_EQ(co_await failure_of([&] { return insert_if_absent(tx, id, "plan", "ws-2"); }), Code::conflict);
+    EXPECT_EQ(co_await failure_of(insert_if_absent(tx, id, "state", "ws-1")), Code::conflict);
+    EXPECT_EQ(co_await failure_of(insert_if_absent(tx, id, "plan", "ws-2")), Code::conflict);
     EXPECT_EQ((co_await find(tx, id))->workspace, "ws-1");
   });
 }
@@ -122,7 +122,7 @@ TEST(FakeArchivist, TakesObjectsOnce) {
   run_client([](FakeArchivist& fake, ArchivistClient& client, postgres::Database& database) -> Task<> {
     co_await client.ping();
     Id<Object> id = co_await made(database, "state");
-    EXPECT_EQ(co_await failure_of([&] { return client.get(id); }), Code::not_found);
+    EXPECT_EQ(co_await failure_of(client.get(id)), Code::not_found);
     Source bytes("hello");
     ArchivistClient::Stored stored = co_await client.put_plain(id, bytes);
     EXPECT_EQ(stored.size, 5);
@@ -133,9 +133,9 @@ TEST(FakeArchivist, TakesObjectsOnce) {
     Source again("hello");
     co_await client.put_sealed(id, again, 5);
     Source other("olleh");
-    EXPECT_EQ(co_await failure_of([&] { return client.put_sealed(id, other, 5); }), Code::conflict);
+    EXPECT_EQ(co_await failure_of(client.put_sealed(id, other, 5)), Code::conflict);
     Source unknown("x");
-    EXPECT_EQ(co_await failure_of([&] { return client.put_plain(Id<Object>::make(), unknown); }), Code::not_found);
+    EXPECT_EQ(co_await failure_of(client.put_plain(Id<Object>::make(), unknown)), Code::not_found);
     EXPECT_EQ(fake.bytes(id.text()), "hello");
     postgres::Tx tx = co_await database.begin();
     EXPECT_EQ((co_await find(tx, id))->status, "live");
@@ -154,13 +154,13 @@ TEST(FakeArchivist, KeepsLogsInSegments) {
     EXPECT_EQ((co_await client.append_sealed(log, 1, 1, "bcd")).size, 4) << "an overlap is a repeat";
     co_await client.append_text(log, "ws-1", 2, "end");
     co_await client.append_text(log, "ws-1", 2, "end");
-    EXPECT_EQ(co_await failure_of([&] { return client.append_text(log, "ws-1", 2, "other"); }), Code::conflict);
+    EXPECT_EQ(co_await failure_of(client.append_text(log, "ws-1", 2, "other")), Code::conflict);
     EXPECT_FALSE((co_await client.append_sealed(log, 1, 4, "late")).taken);
     EXPECT_EQ(fake.log(log.text()), "abcdend");
 
     fake.set_away(true);
-    EXPECT_EQ(co_await failure_of([&] { return client.ping(); }), Code::unavailable);
-    EXPECT_EQ(co_await failure_of([&] { return client.append_text(log, "ws-1", 3, "x"); }), Code::unavailable);
+    EXPECT_EQ(co_await failure_of(client.ping()), Code::unavailable);
+    EXPECT_EQ(co_await failure_of(client.append_text(log, "ws-1", 3, "x")), Code::unavailable);
   });
 }
 

@@ -48,7 +48,8 @@ http::Response json_answer(const json::object& object) {
 /// Whether a node's text can be an object's id; it becomes part of a path that archivist reads.
 bool is_object_id(std::string_view text) {
   auto plain = [](unsigned char c) { return std::isalnum(c) != 0; };
-  return text.starts_with("obj-") && text.size() > 4 && text.size() <= 64 && std::ranges::all_of(text.substr(4), plain);
+  return text.starts_with("obj-") && text.size() > 4 && text.size() <= 64 &&
+         std::ranges::all_of(text.substr(4), plain);
 }
 
 /// A job that no worker can get: it would stand before all others for ever.
@@ -58,6 +59,16 @@ class Unclaimable : public Error {
 };
 
 [[noreturn]] void lease_closed() { throw Error(Code::conflict, "The lease of this job is closed."); }
+
+std::vector<std::string> strings_of(const json::object& body, std::string_view name) {
+  std::vector<std::string> out;
+  if (const json::array* list = find_array(body, name)) {
+    for (const json::value& item : *list) {
+      if (item.is_string()) out.emplace_back(item.get_string());
+    }
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -113,20 +124,16 @@ Task<http::Response> JobApi::register_node(http::Request& request) {
   if (node != request.parameter("node"))
     throw Error(Code::forbidden, "The certificate is that of another node.");
   json::object body = co_await api::read_object(request);
-  std::vector<std::string> jobs;
-  if (const json::array* list = find_array(body, "jobs")) {
-    for (const json::value& id : *list) {
-      if (id.is_string()) jobs.emplace_back(id.get_string());
-    }
-  }
+  std::vector<std::string> jobs = strings_of(body, "jobs");
+  std::vector<std::string> kept = strings_of(body, "kept");
   const std::int64_t capacity = std::clamp<std::int64_t>(require_int(body, "capacity"), 0, 10'000);
   postgres::Tx tx = co_await needs_.database.begin();
-  postgres::Result registered =
-      co_await tx.run(sql::node_register, postgres::Params::of(node, require_string(body, "name"),
-                                                               require_string(body, "incarnation"),
-                                                               capacity));
+  postgres::Result registered = co_await tx.run(
+      sql::node_register, postgres::Params::of(node, require_string(body, "name"),
+                                               require_string(body, "incarnation"), capacity));
   postgres::Result held = co_await tx.run(sql::job_still_held, postgres::Params::of(jobs, node));
   postgres::Result missing = co_await tx.run(sql::job_missing_on_node, postgres::Params::of(node, jobs));
+  postgres::Result ended = co_await tx.run(sql::job_runs_ended, postgres::Params::of(kept));
   co_await tx.commit();
   for (std::size_t i = 0; i < missing.size(); ++i) {
     // The node does not know a job that it once claimed: it died before the job's spool was written.
@@ -139,9 +146,13 @@ Task<http::Response> JobApi::register_node(http::Request& request) {
   for (const std::string& id : jobs) {
     if (!open.contains(id)) closed.push_back(json::value(id));
   }
+  // Run directories that the node keeps for an apply which will never come.
+  json::array over;
+  for (std::size_t i = 0; i < ended.size(); ++i) over.push_back(json::value(ended[i].string("id")));
   co_return json_answer({{"draining", registered[0].boolean("draining")},
                          {"epoch", registered[0].integer("epoch")},
-                         {"closed", std::move(closed)}});
+                         {"closed", std::move(closed)},
+                         {"ended", std::move(over)}});
 }
 
 Task<http::Response> JobApi::claim(http::Request& request) {
@@ -382,7 +393,8 @@ Task<http::Response> JobApi::put_object(http::Request& request) {
     throw Error(Code::invalid, "The header X-Terrane-Kind must be state, plan, plan-json or schemas.");
   if (!request.content_length) throw Error(Code::invalid, "The upload needs a Content-Length.");
   Id<Object> object(request.parameter("object"));
-  if (!is_object_id(object.text())) throw Error(Code::invalid, "An object's id is obj- and letters or digits.");
+  if (!is_object_id(object.text()))
+    throw Error(Code::invalid, "An object's id is obj- and letters or digits.");
   {
     postgres::Tx tx = co_await needs_.database.begin();
     // A closed lease may still bring its spool: what it sends is kept, never current by itself.

@@ -65,6 +65,10 @@ ON CONFLICT (id) DO UPDATE SET name = $2, incarnation = $3, capacity = $4, seen_
    registered_at = CASE WHEN terrane.nodes.incarnation = $3 THEN terrane.nodes.registered_at ELSE now() END
 RETURNING draining, (SELECT epoch FROM terrane.installation) AS epoch
 
+-- name: job_runs_ended
+SELECT id FROM terrane.runs
+ WHERE id = ANY ($1::text[]) AND status IN ('applied', 'planned_and_finished', 'discarded', 'errored', 'canceled', 'policy_soft_failed')
+
 -- name: node_is_draining
 SELECT draining FROM terrane.nodes WHERE id = $1
 

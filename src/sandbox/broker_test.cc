@@ -107,10 +107,10 @@ TEST_F(BrokerTest, ServesTheWorkerOnly) {
 }
 
 TEST_F(BrokerTest, GarbageDoesNotHurt) {
-  for (std::string text : {std::string("{"), std::string("[]"), std::string("{\"version\":1}"),
-                           std::string("{\"version\":9,\"verb\":\"list\"}"),
-                           std::string("{\"version\":1,\"verb\":\"start\",\"job\":true}"),
-                           std::string(20000, 'x'), std::string("\0\xff", 2)}) {
+  for (const std::string& text : {std::string("{"), std::string("[]"), std::string("{\"version\":1}"),
+                                  std::string("{\"version\":9,\"verb\":\"list\"}"),
+                                  std::string("{\"version\":1,\"verb\":\"start\",\"job\":true}"),
+                                  std::string(20000, 'x'), std::string("\0\xff", 2)}) {
     Descriptor connection(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;

@@ -119,8 +119,11 @@ Task<Network> NetworkMaker::make() {
   Pair keep = make_pipe();
   Pair ready = make_pipe();
   net::ProcessOptions options;
-  options.argv = {state->slirp.string(), "--configure",      "--mtu=65520", "--disable-host-loopback",
-                  "--enable-sandbox",    "--enable-seccomp", "--exit-fd=3", "--ready-fd=4",
+  // Its own sandbox unmounts the old root; without a private copy of the mount table that reaches every
+  // shared mount of the host.
+  options.argv = {"/usr/bin/unshare",    "--mount",          "--propagation", "private",
+                  state->slirp.string(), "--configure",      "--mtu=65520",   "--disable-host-loopback",
+                  "--enable-sandbox",    "--enable-seccomp", "--exit-fd=3",   "--ready-fd=4",
                   "--netns-type=path",   "/proc/self/fd/5",  "tap0"};
   options.files = {{keep.first.get(), 3}, {ready.second.get(), 4}, {network.space.get(), 5}};
   net::Process process = net::Process::start(options);

@@ -120,6 +120,21 @@ TEST_F(NetworkTest, WhatIsRefusedIsUnreachableAndTheRestIsNot) {
   EXPECT_EQ(reached_from_a_sandbox(all), "198.51.100.7 ");
 }
 
+TEST_F(NetworkTest, MakingANetworkLeavesTheHostsSharedMountsAlone) {
+  // slirp4netns' own sandbox once detached what was mounted below any shared mount of the host, `ip netns`
+  // names among them.
+  const std::string shared = directory_.string() + "/shared";
+  const std::string inner = shared + "/inner";
+  ASSERT_EQ(std::system(("mkdir " + shared + " && mount -t tmpfs t " + shared + " && mount --make-shared " +
+                         shared + " && mkdir " + inner + " && mount -t tmpfs t " + inner)
+                            .c_str()),
+            0);
+  start_broker();
+  reached_from_a_sandbox("198.51.100.7");
+  EXPECT_EQ(std::system(("mountpoint -q " + inner).c_str()), 0);
+  EXPECT_EQ(std::system(("umount " + inner + " && umount " + shared).c_str()), 0);
+}
+
 TEST_F(NetworkTest, TheNetworkLivesAsLongAsTheSandboxAndNoLonger) {
   start_broker();
   PhaseRequest wanted = request("run-1", "phase-1");

@@ -109,7 +109,7 @@ Task<Outcome> run_apply(Context& context, std::optional<StateKeeper>& keeper) {
     // Even then the engine may have begun; its state counts.
     outcome.error = failure.detail();
   }
-  log::info("T applied"); co_await keeper->take_last(); log::info("T state taken");
+  co_await keeper->take_last();
   co_await net::blocking([&] { take_events(context, outcome, keeper->saved()); });
   co_return outcome;
 }

@@ -51,6 +51,13 @@ void write_durably(const fs::path& path, std::string_view content) {
   settle(file, fresh, path);
 }
 
+void write_whole(const fs::path& path, std::string_view content) {
+  fs::path fresh = fresh_name(path);
+  Descriptor file = create(fresh);
+  write_fully(file.get(), content, fresh.string());
+  if (::rename(fresh.c_str(), path.c_str()) != 0) refuse("Renaming", fresh);
+}
+
 std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!file) {

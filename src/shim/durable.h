@@ -11,6 +11,8 @@ namespace terrane::shim {
 
 /// Replaces a file by its new content, durably: new file, fsync, rename, fsync of the directory. Mode 0600.
 void write_durably(const std::filesystem::path& path, std::string_view content);
+/// Replaces a file by its new content, whole or not at all while the machine lives.
+void write_whole(const std::filesystem::path& path, std::string_view content);
 /// fsync of a directory, so that its names are durable.
 void sync_directory(const std::filesystem::path& directory);
 /// The content of a file of at most `limit` bytes; nothing when there is none.

@@ -42,8 +42,9 @@ Task<Outcome> execute(Context& context, Parallel& uploads, std::optional<StateKe
     outcome.error.clear();
   } catch (const Error& failure) {
     if (context.ender.cause() == Cause::lease_closed) co_return outcome;
-    log::warn("a phase failed", {{"job", context.job.id}, {"error", failure.what()}});
-    outcome.error = failure.code() == Code::internal ? "The run failed inside the platform: " + failure.detail() : failure.detail();
+    bool ours = failure.code() == Code::internal;
+    log::write(ours ? log::Level::error : log::Level::info, "a phase failed", {{"job", context.job.id}, {"error", failure.what()}});
+    outcome.error = ours ? "The run failed inside the platform: " + failure.detail() : failure.detail();
     context.log.say("Error: " + outcome.error);
   }
   co_return outcome;
@@ -96,7 +97,7 @@ Task<> send_everything(Context& context, Parallel& uploads, std::optional<StateK
     outcome.error = "The platform did not take what the engine made: " + refusal;
     context.spool.write_result(outcome);
   }
-  log::info("T uploaded"); co_await context.log.finish(); log::info("T log done");
+  co_await context.log.finish();
   std::function<Task<>()> attempt = [&] { return context.api.post_result(context.lease, outcome); };
   co_await persistently(attempt);
 }
@@ -105,7 +106,8 @@ Task<> remember_directory(Context& context, const Outcome& outcome) {
   bool worth = context.job.phase == Phase::plan && outcome.ending == Ending::finished && !context.order.kept.empty();
   if (!worth) co_return;
   std::string hash = co_await hash_of(context, plan_file);
-  write_durably(kept_record(context.order.kept, context.job.run), json::serialize(json::object{{"plan_sha256", hash}}));
+  // The directory does not outlive the machine's power either.
+  write_whole(kept_record(context.order.kept, context.job.run), json::serialize(json::object{{"plan_sha256", hash}}));
 }
 
 }  // namespace
@@ -120,20 +122,20 @@ Task<PhaseEnd> run_phase(Context& context) {
   std::optional<StateKeeper> keeper;
   Outcome outcome = co_await execute(context, uploads, keeper);
   name_cause(context, outcome);
-  co_await end_sandbox(context); log::info("T sandbox ended");
-  context.log.close(); log::info("T log closed");
+  co_await end_sandbox(context);
+  context.log.close();
   if (context.ender.cause() == Cause::lease_closed) co_return PhaseEnd::closed;
 
   try {
     co_await remember_directory(context, outcome);
     context.spool.write_result(outcome);
-    log::info("T result written"); co_await send_everything(context, uploads, keeper, outcome);
+    co_await send_everything(context, uploads, keeper, outcome);
   } catch (const Error& failure) {
     if (failure.code() != Code::conflict) throw;
     log::warn("the lease was closed before the phase was reported", {{"job", context.job.id}});
     co_return PhaseEnd::closed;
   }
-  log::info("T reported"); context.spool.remove();log::info("T removed");
+  context.spool.remove();
   co_return PhaseEnd::reported;
 }
 

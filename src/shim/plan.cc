@@ -1,7 +1,6 @@
 #include "shim/plan.h"
 
 #include "base/error.h"
-#include "base/log.h"
 #include "shim/engine_files.h"
 #include "shim/layout.h"
 #include "shim/plan_json.h"
@@ -15,7 +14,7 @@ using worker_protocol::Outcome;
 
 Task<> keep_plan(Context& context, Parallel& uploads, Outcome& outcome) {
   SpooledObject spooled = co_await seal_file(context, plan_file, "plan");
-  outcome.plan_object = spooled.object; log::info("T plan sealed");
+  outcome.plan_object = spooled.object;
   uploads.add(upload(context, spooled));
 }
 
@@ -43,7 +42,7 @@ Task<> keep_schemas(Context& context, Parallel& uploads, Outcome& outcome) {
 Task<Outcome> run_plan(Context& context, Parallel& uploads) {
   co_await prepare(context);
   sandbox::Exit exit = co_await run_engine(context, plan_arguments(context.job, inside(plan_file)), to_log(context));
-  log::info("T planned"); bool finished = !exit.lost && exit.signal == 0 && (exit.code == 0 || exit.code == 2);
+  bool finished = !exit.lost && exit.signal == 0 && (exit.code == 0 || exit.code == 2);
   context.check();
   Outcome outcome;
   if (!finished) {
@@ -57,7 +56,7 @@ Task<Outcome> run_plan(Context& context, Parallel& uploads) {
   results.add(keep_plan(context, uploads, outcome));
   results.add(keep_json(context, uploads, outcome));
   if (context.job.structured_output) results.add(keep_schemas(context, uploads, outcome));
-  co_await results.wait(); log::info("T shown");
+  co_await results.wait();
   outcome.ending = Ending::finished;
   co_return outcome;
 }

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "shim/engine_files.h"
 #include "shim/layout.h"
@@ -14,7 +13,7 @@ namespace {
 using worker_protocol::Phase;
 
 Task<> first_beat(Context& context) {
-  if (!co_await context.pulse.first()) throw EndedEarly(); log::info("T beat");
+  if (!co_await context.pulse.first()) throw EndedEarly();
   co_await net::blocking([&] { context.spool.mark_started(); });
 }
 
@@ -27,7 +26,7 @@ Task<> start_sandbox(Context& context) {
   spec.files[std::string(cli_config_inside)] = cli_config(stored, job.hostname, job.run_token, true);
   spec.files[std::string(direct_config_inside)] = cli_config(stored, job.hostname, job.run_token, false);
   context.sandbox = co_await sandbox::Sandbox::start(context.executor, context.inheritance, std::move(spec));
-  context.ender.attach(*context.sandbox); log::info("T sandbox");
+  context.ender.attach(*context.sandbox);
 }
 
 Task<> fetch(Context& context, std::string path, std::string name, std::string what) {
@@ -129,12 +128,12 @@ Task<Prepared> prepare(Context& context) {
   if (!kept) inputs.add(fetch(context, job.configuration_path, archive_file, "configuration"));
   if (!job.state_path.empty()) inputs.add(fetch(context, job.state_path, fetched_state_file, "state"));
   if (job.phase == Phase::apply) inputs.add(provide_plan(context));
-  log::info("T inputs begin"); co_await inputs.wait(); log::info("T inputs end");
+  co_await inputs.wait();
   context.check();
   if (!kept) {
-    co_await unpack_configuration(context); log::info("T unpacked");
+    co_await unpack_configuration(context);
     write_engine_files(context);
-    co_await initialize(context); log::info("T initialized");
+    co_await initialize(context);
   }
   Prepared prepared;
   prepared.state = co_await place_state(context);

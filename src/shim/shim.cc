@@ -28,7 +28,7 @@ ShimOrder read_order(int descriptor) {
 }
 
 [[noreturn]] void run() {
-  log::info("T shim"); sandbox::ShimInheritance inheritance = sandbox::inherited_from_environment();
+  sandbox::ShimInheritance inheritance = sandbox::inherited_from_environment();
   ShimOrder order = read_order(inheritance.job);
   boost::asio::io_context loop(1);
   Context context(loop.get_executor(), std::move(order), std::move(inheritance));

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "crypto/random.h"
 
@@ -276,6 +277,22 @@ Task<Health> VaultClient::health() {
   health.standby = find_bool(answer.body, "standby").value_or(false);
   health.version = find_string(answer.body, "version").value_or("");
   co_return health;
+}
+
+Task<> VaultClient::keep_token(net::Stop& stop) {
+  net::Clock::duration pause = std::chrono::hours(24);
+  while (!co_await stop.wait_for(pause)) {
+    pause = std::chrono::minutes(1);
+    try {
+      Answer answer = co_await impl_->call(http::Method::post, "auth/token/renew-self", {});
+      if (answer.status == 200)
+        pause = std::chrono::hours(24);
+      else
+        log::warn("the vault token was not renewed", {{"status", answer.status}});
+    } catch (const Error& error) {
+      log::warn("the vault token was not renewed", {{"error", error.what()}});
+    }
+  }
 }
 
 }  // namespace terrane::vault_client

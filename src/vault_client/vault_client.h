@@ -36,6 +36,9 @@ class VaultClient : public Vault {
   Task<std::vector<sealed::DataKey>> data_keys(std::string key, std::size_t count) override;
   Task<> ensure_key(std::string key) override;
   Task<Health> health() override;
+  /// Renews the token once a day until `stop`, so that a role may run for longer than its token's period;
+  /// tries again each minute.
+  Task<> keep_token(net::Stop& stop);
 
  private:
   struct Impl;

@@ -27,6 +27,7 @@ using worker_protocol::Phase;
 
 constexpr auto start_limit = 15s;  // how long the end of an earlier phase of the same run may hold up the next
 constexpr auto sweep_interval = 30s;
+constexpr net::Clock::duration first_pause = 50ms;  // after a claim that failed
 
 void make_directory(const fs::path& path) {
   std::error_code failure;
@@ -114,6 +115,7 @@ Task<> Worker::Impl::take_up() {
 // ---- the node
 
 Task<> Worker::Impl::report(std::shared_ptr<Impl> self) {
+  bool away = false;
   while (!self->stopping) {
     net::Clock::duration pause = self->options.report_interval;
     try {
@@ -127,9 +129,10 @@ Task<> Worker::Impl::report(std::shared_ptr<Impl> self) {
       if (more) self->look_now = true;
       // A closed lease needs nothing here: its shim learns the same from its next beat, and a salvage from its next call.
       for (const std::string& job : answer.closed) log::info("a job's lease is closed", {{"job", job}});
+      if (std::exchange(away, false)) log::info("the job API answers again");
       self->changed.notify();
     } catch (const Error& failure) {
-      log::warn("the node could not be reported", {{"error", failure.what()}});
+      if (!std::exchange(away, true)) log::warn("the node could not be reported", {{"error", failure.what()}});
       pause = std::min<net::Clock::duration>(pause, 1s);
     }
     net::Clock::time_point next = net::Clock::now() + pause;
@@ -191,14 +194,14 @@ Task<bool> Worker::Impl::claim_one() {
     co_await give_back({job->id, job->lease}, "The job's earlier attempt is still being cleared up on this node.");
     co_return false;
   }
-  count(job->id, job->run); log::info("T claimed");
+  count(job->id, job->run);
   ++starting;
   net::spawn(executor, "phase", begin(shared_from_this(), *std::move(job)));
   co_return true;
 }
 
 Task<> Worker::Impl::take_jobs(std::shared_ptr<Impl> self) {
-  net::Clock::duration pause = 50ms;
+  net::Clock::duration pause = first_pause;
   while (!self->stopping) {
     std::uint16_t wanted = self->taking() ? static_cast<std::uint16_t>(std::min<std::size_t>(self->free_slots(), 1000)) : 0;
     if (self->consumer && wanted != std::exchange(self->prefetch, wanted)) self->consumer->set_prefetch(wanted);
@@ -207,9 +210,9 @@ Task<> Worker::Impl::take_jobs(std::shared_ptr<Impl> self) {
       self->look_now = false;
       try {
         more = co_await self->claim_one();
-        pause = 50ms;
+        pause = first_pause;
       } catch (const Error& failure) {
-        log::warn("no job could be claimed", {{"error", failure.what()}});
+        if (pause == first_pause) log::warn("no job could be claimed", {{"error", failure.what()}});
         failed = true;
       }
       self->look_now = self->look_now || more || failed;
@@ -289,7 +292,7 @@ Task<> Worker::Impl::start(Job& job) {
   } catch (const Error& failure) {
     order.engine_error = failure.detail();
   }
-  co_await make_room(job, order); log::info("T room");
+  co_await make_room(job, order);
   std::string id = job.id, run = job.run;
   shim::Spool spool = shim::Spool::create(spools, shim::SpoolMeta::of(job));
 
@@ -312,12 +315,12 @@ Task<> Worker::Impl::start(Job& job) {
   order.job = std::move(job);
   sandbox::Descriptor file = sandbox::make_memory_file(json::serialize(shim::to_json(order)));
   request.job = file.get();
-  log::info("T start phase"); sandbox::StartedShim started = co_await broker.start_phase(std::move(request));
+  sandbox::StartedShim started = co_await broker.start_phase(std::move(request));
   net::spawn(executor, "phase", follow(shared_from_this(), id, run, spool.meta().sandbox_phase(), started.pid));
 }
 
 Task<> Worker::Impl::follow(std::shared_ptr<Impl> self, std::string job, std::string run, std::string phase, pid_t pid) {
-  co_await wait_for_shim(self->broker, phase, pid); log::info("T shim gone");
+  co_await wait_for_shim(self->broker, phase, pid);
   while (true) {
     try {
       if (fs::exists(self->spools / job)) {
@@ -330,7 +333,7 @@ Task<> Worker::Impl::follow(std::shared_ptr<Impl> self, std::string job, std::st
     }
     co_await net::sleep_for(1s);
   }
-  self->done(job); log::info("T done");
+  self->done(job);
 }
 
 // The run directory goes, unless a plan left it for its apply.

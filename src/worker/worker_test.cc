@@ -2,14 +2,15 @@
 
 #include <gmock/gmock.h>
 
+#include "amqp/publisher.h"
 #include "shim/spool.h"
+#include "testing/test_rabbit.h"
 
 namespace terrane::worker {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 using worker_protocol::Ending;
 using worker_protocol::Job;
 using worker_protocol::Phase;
@@ -399,6 +400,85 @@ TEST_F(WorkerTest, StructuredOutputIsTheEventsOfTheEngine) {
   EXPECT_EQ(applied.outcome->additions, 1);
   EXPECT_THAT(api_.log_text("job-2"), HasSubstr("\"type\":\"apply_complete\""));
   EXPECT_EQ(api_.log_text("job-2").back(), '\x03');
+}
+
+TEST_F(WorkerTest, ALimitThatWasHitIsNamed) {
+  start_worker();
+  std::string hungry = R"(
+resource "terraform_data" "a" {
+  provisioner "local-exec" { command = "dd if=/dev/zero of=/run/terrane/work/big bs=1M count=400" }
+}
+)";
+  Job apply = planned("run-1", configuration("hungry", {{"main.tf", hungry}}));
+  api_.add(apply);
+  FakeJob ended = over(apply.id);
+  ASSERT_TRUE(ended.outcome);
+  EXPECT_EQ(ended.outcome->ending, Ending::errored);
+  EXPECT_THAT(ended.outcome->error, HasSubstr("The apply failed.")) << api_.log_text(apply.id);
+  EXPECT_GT(ended.outcome->error.size(), std::string("The apply failed. The log has the engine's message.").size());
+  std::string limit = ended.outcome->error.substr(0, ended.outcome->error.find(" The apply failed."));
+  EXPECT_THAT(api_.log_text(apply.id), HasSubstr(limit));
+}
+
+// Hostile configurations put links where shim and worker look for the engine's files.
+TEST_F(WorkerTest, LinksInARunDirectoryLeadNowhere) {
+  start_worker();
+  std::ofstream(data() / "node.key") << R"({"version":4,"serial":99,"lineage":"x","secret":"of the node"})";
+  std::string hostile = R"(
+resource "terraform_data" "a" {
+  provisioner "local-exec" {
+    command = "cd /run/terrane; ln -sf )" + (data() / "node.key").string() +
+                        R"( work/terraform.tfstate.d/prod/terraform.tfstate; rm -f home/terrane.events; ln -s )" +
+                        (data() / "node.key").string() + R"( home/terrane.events; echo linked"
+  }
+}
+)";
+  Job apply = planned("run-1", configuration("hostile", {{"main.tf", hostile}}));
+  api_.add(apply);
+  FakeJob ended = over(apply.id);
+  EXPECT_THAT(api_.log_text(apply.id), HasSubstr("linked"));
+  for (const auto& [object, bytes] : ended.objects) {
+    EXPECT_THAT(api_.plaintext(apply.id, object), Not(HasSubstr("of the node")));
+  }
+  if (ended.outcome) EXPECT_THAT(ended.outcome->import_list, Not(HasSubstr("of the node")));
+}
+
+TEST_F(WorkerTest, MoreJobsThanSlotsAllEnd) {
+  settings_["capacity"] = 2;
+  start_worker();
+  std::string path = configuration("small", {{"main.tf", small_configuration}});
+  for (int i = 0; i < 5; ++i) api_.add(job("job-" + std::to_string(i), "run-" + std::to_string(i), Phase::plan, path));
+  for (int i = 0; i < 5; ++i) finished("job-" + std::to_string(i));
+}
+
+TEST_F(WorkerTest, MessagesAloneWakeIt) {
+  testing::TestRabbit& rabbit = testing::TestRabbit::shared();
+  settings_["look_ms"] = 0;
+  settings_["queue"] = {{"port", rabbit.port()}, {"user", rabbit.user()}, {"password", rabbit.password()}, {"vhost", rabbit.vhost()}};
+  start_worker();
+  ASSERT_TRUE(eventually([&] { return api_.claims() >= 2; })) << "one look at the start, one when the queue is consumed";
+  std::string path = configuration("small", {{"main.tf", small_configuration}});
+  amqp::Options options;
+  options.port = rabbit.port();
+  options.user = rabbit.user();
+  options.password = Secret(rabbit.password());
+  options.vhost = rabbit.vhost();
+  for (int i = 0; i < 3; ++i) {
+    std::string id = "job-" + std::to_string(i);
+    api_.add(job(id, "run-" + std::to_string(i), Phase::plan, path));
+    boost::asio::io_context context(1);
+    std::exception_ptr failure;
+    {
+      amqp::Publisher publisher(context.get_executor(), options);
+      net::spawn(context.get_executor(), publisher.publish("terrane.jobs", id), [&](std::exception_ptr error) {
+        failure = error;
+        context.stop();
+      });
+      context.run();
+    }
+    ASSERT_FALSE(failure);
+    finished(id);
+  }
 }
 
 TEST_F(WorkerTest, APlanWithoutChangesSaysSo) {

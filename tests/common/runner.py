@@ -1,7 +1,6 @@
 """Runs independent cases side by side and counts them: most of a case's time is waiting for the system."""
 
 import argparse
-import sys
 import threading
 import time
 import traceback
@@ -56,8 +55,7 @@ def run_case(case: unittest.TestCase, counter: Counter) -> None:
     result = unittest.TestResult()
     start = time.monotonic()
     case.run(result)
-    name = case.id().removeprefix("cases.")
-    counter.count(name, result, time.monotonic() - start)
+    counter.count(case.id(), result, time.monotonic() - start)
 
 
 def main(folder: Path, set_up: Callable[[], None], tear_down: Callable[[bool], None], workers: int) -> int:
@@ -81,11 +79,11 @@ def main(folder: Path, set_up: Callable[[], None], tear_down: Callable[[bool], N
     try:
         set_up()
         together = [case for case in cases if not getattr(case, "alone", False)]
+        alone = [case for case in cases if getattr(case, "alone", False)]
         with ThreadPoolExecutor(options.workers) as pool:
             list(pool.map(lambda case: run_case(case, counter), together))
-        for case in cases:
-            if case not in together:
-                run_case(case, counter)
+        for case in alone:
+            run_case(case, counter)
     except BaseException as problem:  # also Ctrl-C: what was started must end
         counter.fail("the suite itself")
         if not isinstance(problem, Exception):
@@ -96,7 +94,3 @@ def main(folder: Path, set_up: Callable[[], None], tear_down: Callable[[bool], N
         except Exception:
             counter.fail("ending the suite")
     return counter.finish()
-
-
-if __name__ == "__main__":
-    sys.exit("this is a module")

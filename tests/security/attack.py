@@ -25,6 +25,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
 ADD_KEY = 248  # x86_64
+CLI_CONFIG = "/run/terrane/cli.tfrc"
 
 
 class Refused(Exception):
@@ -40,7 +41,7 @@ def checked(result: int) -> int:
 # ---- files
 
 
-def read(path: str, marker: str = "") -> str:
+def read(path: str, marker: str) -> str:
     content = Path(path).read_bytes()
     if marker.encode() not in content:
         raise Refused(f"{len(content)} bytes without what was sought")
@@ -59,9 +60,9 @@ def write(path: str) -> str:
     return "written"
 
 
-def search(roots: list, marker: str) -> str:
-    """Looks through whole trees for a marker, in contents and names."""
-    sought, files, denied = marker.encode(), 0, 0
+def search(roots: list, marker_hex: str) -> str:
+    """Looks through whole trees for a marker; it is given in hex so that the order itself is not found."""
+    sought, files, denied = bytes.fromhex(marker_hex), 0, 0
     for root in roots:
         for directory, _, names in os.walk(root, onerror=lambda _: None):
             for name in names:
@@ -78,9 +79,9 @@ def search(roots: list, marker: str) -> str:
     raise Refused(f"not in {files} files, {denied} denied")
 
 
-def processes(marker: str, parts: list) -> str:
+def processes(marker_hex: str, parts: list) -> str:
     """Looks for a marker in parts of /proc of every process that is seen, besides the own family."""
-    own, sought, seen = {os.getpid(), os.getppid()}, marker.encode(), 0
+    own, sought, seen = {os.getpid(), os.getppid()}, bytes.fromhex(marker_hex), 0
     for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
         if pid in own:
             continue
@@ -159,12 +160,11 @@ def gain_privileges() -> str:
     return str(held)
 
 
-def kill_foreign(pid: int) -> str:
+def signal_foreign(pid: int, name: str) -> str:
     os.kill(pid, 0)
-    if not Path(f"/proc/{pid}/cmdline").read_bytes().count(b"stand-in"):
+    if name.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes():
         raise Refused("that is another process")
-    os.kill(pid, signal.SIGTERM)
-    return "signalled"
+    return "may be signalled"
 
 
 # ---- network
@@ -188,52 +188,49 @@ def connect(host: str, port: int, send: str = "", expect: str = "", tls: bool = 
     return repr(answer[:60])
 
 
-def connect_unix(path: str) -> str:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+def connect_unix(path: str, packets: bool = False) -> str:
+    """A path that begins with @ names a socket without a file."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET if packets else socket.SOCK_STREAM) as channel:
         channel.settimeout(SECONDS - 3)
-        channel.connect(path)
-    return "connected"
-
-
-def connect_packets(path: str) -> str:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
-        channel.settimeout(SECONDS - 3)
-        channel.connect(path)
+        channel.connect("\0" + path[1:] if path.startswith("@") else path)
     return "connected"
 
 
 # ---- the platform's own API, with a token
 
 
-def api(url: str, method: str, path: str, token_file: str = "", token: str = "", body: dict | None = None,
-        certificate: str = "") -> str:
-    if token_file:
-        token = Path(token_file).read_text().split('token = "')[1].split('"')[0]
-    context = ssl.create_default_context(cafile=certificate or None)
+def api(url: str, method: str, path: str, token: str = "", body: dict | None = None, expect: str = "") -> str:
+    """A request with a given token or the run's own; reached when it succeeds (and shows `expect`)."""
+    token = token or Path(CLI_CONFIG).read_text().split('token = "')[1].split('"')[0]
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     request = urllib.request.Request(url + path, method=method, headers={
         "Authorization": f"Bearer {token}", "Content-Type": "application/vnd.api+json"})
     if body is not None:
         request.data = json.dumps(body).encode()
     try:
         with urllib.request.urlopen(request, timeout=SECONDS - 2, context=context) as answer:
-            return f"{answer.status} {answer.read(300)!r}"
+            shown = answer.read(1 << 20)
     except urllib.error.HTTPError as refusal:
         raise Refused(f"{refusal.code} {refusal.read(200)!r}") from None
+    if expect.encode() not in shown:
+        raise Refused(f"{answer.status} without what was sought")
+    return f"{answer.status} {shown[:120]!r}"
 
 
 PROBES = {probe.__name__: probe for probe in (
     read, write, search, processes, foreign_process, attach, own_user_namespace, mount_something, kernel_key,
-    host_socket_family, gain_privileges, kill_foreign, connect, connect_unix, connect_packets, api)}
+    host_socket_family, gain_privileges, signal_foreign, connect, connect_unix, api)}
 
 
 def attempt(attack: dict) -> dict:
     try:
-        return {"reached": True, "detail": PROBES[attack["probe"]](**attack["arguments"])}
+        return {"reached": True, "detail": PROBES[attack["probe"]](**attack["arguments"])[:600]}
     except (Refused, OSError) as refusal:
         number = f"{errno.errorcode.get(refusal.errno, '')} " if getattr(refusal, "errno", None) else ""
-        return {"reached": False, "detail": f"{number}{refusal}"}
+        return {"reached": False, "detail": f"{number}{refusal}"[:600]}
     except Exception as mistake:  # a mistake of ours must not look like a wall
-        return {"mistake": f"{type(mistake).__name__}: {mistake}"}
+        return {"mistake": f"{type(mistake).__name__}: {mistake}"[:600]}
 
 
 def in_own_process(attack: dict) -> dict:
@@ -241,7 +238,7 @@ def in_own_process(attack: dict) -> dict:
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
-        os.write(writing, json.dumps(attempt(attack)).encode()[:4000])
+        os.write(writing, json.dumps(attempt(attack)).encode())
         os._exit(0)
     os.close(writing)
     deadline = time.monotonic() + SECONDS

@@ -33,6 +33,7 @@ Task<int> archivist(RoleConfig config, net::Executor executor, net::Stop& stop) 
                                  archivist.on_message(channel, payload);
                                });
   server.listen_unix(config.text("archivist_socket"), 0600);
+  net::spawn(executor, "vault token", vault.keep_token(stop));
   log::info("ready");
   co_await archivist.run_sweeper(stop);
   co_await server.stop(std::chrono::seconds(20));

@@ -15,6 +15,7 @@ Task<int> services(RoleConfig config, net::Executor executor, net::Stop& stop) {
   services::StateParser::Needs needs{executor, database, vault, archivist, config.amqp()};
   needs.look_interval = config.look_interval();
   services::StateParser parser(std::move(needs));
+  net::spawn(executor, "vault token", vault.keep_token(stop));
   log::info("ready");
   co_await parser.run(stop);
   co_return 0;

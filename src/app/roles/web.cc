@@ -65,6 +65,7 @@ Task<int> web(RoleConfig config, net::Executor executor, net::Stop& stop) {
                                  net::read_file(config.text("job_key"), 1 << 20),
                                  net::read_file(config.text("node_ca"), 1 << 20)};
   job_server.listen(job_listener_fd, job_tls);
+  net::spawn(executor, "vault token", vault.keep_token(stop));
   log::info("ready");
   while (!co_await stop.wait_for(std::chrono::hours(1))) {
   }

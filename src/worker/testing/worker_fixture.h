@@ -5,9 +5,12 @@
 
 #include "sandbox/testing/fixture.h"
 #include "shim/durable.h"
-#include "worker/testing/fake_api.h"
+#include "shim/testing/fake_api.h"
 
 namespace terrane::worker {
+
+using shim::FakeApi;
+using shim::FakeJob;
 
 /// A broker, a worker under an unprivileged user, a fake control plane, and the real engine.
 class WorkerTest : public sandbox::SandboxTest {

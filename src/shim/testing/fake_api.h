@@ -9,7 +9,7 @@
 
 #include "worker_protocol/protocol.h"
 
-namespace terrane::worker {
+namespace terrane::shim {
 
 /// What the fake control plane knows of one job.
 struct FakeJob {
@@ -65,4 +65,4 @@ class FakeApi {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace terrane::worker
+}  // namespace terrane::shim

@@ -1,4 +1,4 @@
-#include "worker/testing/fake_api.h"
+#include "shim/testing/fake_api.h"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -12,7 +12,7 @@
 #include "sealed/log.h"
 #include "sealed/stream.h"
 
-namespace terrane::worker {
+namespace terrane::shim {
 
 using namespace worker_protocol;
 
@@ -241,4 +241,4 @@ std::string FakeApi::plaintext(const std::string& id, const std::string& object)
   return text + opener.finish();
 }
 
-}  // namespace terrane::worker
+}  // namespace terrane::shim

@@ -1,0 +1,158 @@
+"""The installation under test: its processes as victims, and what its phases leave on the disk while they run."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from common.installation import Installation, processes_of
+from common.wait import wait_for
+
+# Victims by the name in the tables, and what the supervisor calls them.
+ROLES = {"web": "web", "archivist": "archivist", "vault": "vault", "services": "services",
+         "background": "background", "worker": "worker-1", "Redis": "redis", "RabbitMQ": "rabbitmq",
+         "PostgreSQL": "postgres"}
+SUPERVISOR = "supervisor"
+VICTIMS = [*ROLES, SUPERVISOR]
+BACK_SECONDS = 90
+
+# A provider whose start takes time while the engine plans, and only then: the real one behind a pause. How long
+# says the workspace's environment variable SLOW_PLAN, in seconds.
+SLOW_PROVIDER = """#!/bin/sh
+case "$(tr '\\0' ' ' < /proc/$PPID/cmdline)" in
+  *" plan "*) sleep "${SLOW_PLAN:-0}" ;;
+esac
+exec /run/terrane/providers/registry.opentofu.org/hashicorp/time/*/linux_amd64/terraform-provider-time*
+"""
+
+
+def make_provider_store(real: Path) -> Path:
+    """The real store's time provider and, beside it, a slow one that is made of it."""
+    store = Path(tempfile.mkdtemp(prefix="terrane-providers-", dir="/var/tmp"))
+    store.chmod(0o755)
+    host = store / "registry.opentofu.org" / "hashicorp"
+    shutil.copytree(real / "registry.opentofu.org" / "hashicorp" / "time", host / "time")
+    slow = host / "slow" / "1.0.0" / "linux_amd64" / "terraform-provider-slow_v1.0.0"
+    slow.parent.mkdir(parents=True)
+    slow.write_text(SLOW_PROVIDER)
+    slow.chmod(0o755)
+    return store
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def descendants(pid: int) -> list[int]:
+    """The process and everything below it."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry.name))
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found
+
+
+def kill(pids: list[int], number: int = signal.SIGKILL) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+class Ground:
+    """One installation with the means to hurt it. Use it in `with`."""
+
+    def __init__(self, settings: dict[str, str] | None = None):
+        self.site = Installation(settings)
+        self.site.provider_store = make_provider_store(self.site.provider_store)
+        self.failed = False
+        self._restarts: list[subprocess.Popen] = []
+
+    def __enter__(self) -> "Ground":
+        try:
+            self.site.start()
+        except BaseException:
+            self.failed = True
+            self.__exit__()
+            raise
+        self.api = self.site.api()
+        self.api.make_organization("faults")
+        return self
+
+    def __exit__(self, *_) -> None:
+        for process in self._restarts:
+            process.kill()
+            process.wait()
+        keep = self.failed and bool(os.environ.get("TERRANE_KEEP"))
+        self.site.destroy(keep=keep)
+        shutil.rmtree(self.site.provider_store, ignore_errors=True)
+        if keep:
+            print(f"kept: {self.site.data}", flush=True)
+
+    # Victims
+
+    def pid(self, victim: str) -> int:
+        return self.site.supervisor() if victim == SUPERVISOR else self.site.pid_of(ROLES[victim])
+
+    def kill(self, victim: str) -> int:
+        """kill -9; gives the pid that it had, and fails when it was not alive just before."""
+        pid = self.pid(victim)
+        # The broker's own process is a shell script with the server below it.
+        pids = descendants(pid) if victim == "RabbitMQ" else [pid]
+        if not alive(pid):
+            raise AssertionError(f"{victim} (pid {pid}) was dead before it was killed")
+        kill(pids)
+        return pid
+
+    def restart_supervisor(self) -> None:
+        """What systemd would do: starts it again, in the background."""
+        self._restarts.append(subprocess.Popen(
+            [str(self.site.binary), "demo", "--port", str(self.site.port), "--data", str(self.site.data)],
+            env=self.site.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL))
+
+    def wait_back(self, victim: str, old: int) -> float:
+        """Waits until another process does the victim's work and is ready; gives the seconds that took."""
+        start = time.monotonic()
+        wait_for(f"{victim} is gone", lambda: not alive(old), 10, 0.01)
+        if victim == SUPERVISOR:
+            self.restart_supervisor()
+            wait_for("the supervisor is another", lambda: self.site.supervisor() != old, BACK_SECONDS)
+            self.site.wait_until_ready(BACK_SECONDS)
+            return time.monotonic() - start
+
+        def ready() -> bool:
+            with contextlib.suppress(OSError, ValueError):
+                return any(part["name"] == ROLES[victim] and part["pid"] not in (0, old) and part["state"] == "ready"
+                           for part in self.site.status())
+            return False
+        wait_for(f"{victim} is back", ready, BACK_SECONDS, 0.02)
+        return time.monotonic() - start
+
+    def processes(self) -> dict[int, str]:
+        return processes_of(self.site.data)
+
+    # Phases on the disk
+
+    def spools(self) -> dict[str, Path]:
+        """The spool directories of executing phases by run."""
+        found = {}
+        for meta in (self.site.data / "spool").glob("*/spool/*/meta.json"):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                found[json.loads(meta.read_text())["run"]] = meta.parent
+        return found
+
+    def run_directory(self, run: str) -> Path:
+        return self.site.data / "sandbox" / "runs" / run
