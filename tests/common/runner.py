@@ -48,7 +48,7 @@ class Counter:
         """Prints the last line; the exit status."""
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         print(f"{self.passed} passed, {self.failed} failed{skipped}", flush=True)
-        return 0 if self.failed == 0 and self.passed > 0 else 1
+        return 0 if self.failed == 0 and self.passed + self.skipped > 0 else 1
 
 
 def run_case(case: unittest.TestCase, counter: Counter) -> None:

@@ -1,0 +1,182 @@
+"""What takes more than its share: it succeeds outside, is stopped inside, and the run says which limit it hit."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common.wait import wait_for
+from world import APPLY_SECONDS, NOBODY, SETTINGS, Case, as_user, world
+
+# The first resource is made before the attack, the second waits for it and is the attack.
+CONFIGURATION = '''resource "terraform_data" "before" {
+  input = "made before"
+}
+
+resource "terraform_data" "attack" {
+  depends_on = [terraform_data.before]
+  provisioner "local-exec" {
+    command = "exec python3 hog.py %s"
+  }
+}
+'''
+GRACE_SECONDS = 60
+STATE_INSIDE = "terraform.tfstate"
+
+
+def outside(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The control: the same program as an unprivileged user of the host."""
+    command = as_user(NOBODY, NOBODY, [], [sys.executable, str(world.public / "hog.py"), *arguments])
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def processes_with(text: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and text.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+class LimitCase(Case):
+    def start(self, attack: str) -> dict:
+        """A run with that attack in its apply."""
+        workspace = self.api.make_workspace("demo", self.name)
+        self.workspace = workspace["id"]
+        hog = (Path(__file__).parent / "hog.py").read_text()
+        configuration = self.api.make_configuration(self.workspace, {"main.tf": CONFIGURATION % attack, "hog.py": hog})
+        return self.api.make_run(self.workspace, configuration, auto_apply=True)
+
+    def end(self, run: dict, status: str, seconds: float = 120) -> dict:
+        return self.api.wait_run(run["id"], status, seconds=seconds)["attributes"]
+
+    def wait_for_log(self, run: dict, text: str) -> None:
+        self.api.wait_run(run["id"], "applying")
+        wait_for(f"the log shows {text!r}", lambda: text.encode() in self.api.log(run["id"], "apply"), 60)
+
+    def assert_state_has_what_was_made(self) -> None:
+        names = [resource["name"] for resource in self.api.state(self.workspace)["resources"]]
+        self.assertIn("before", names)
+
+    def assert_unlocked(self) -> None:
+        self.assertFalse(self.api.get(f"/workspaces/{self.workspace}")["attributes"]["locked"])
+
+    def assert_stopped(self, attack: str, limit: str, said_outside: str) -> None:
+        """The attack fails at `limit`, which the run's error and its log name; what was made before is kept."""
+        control = outside(*attack.split())
+        self.assertEqual(control.returncode, 0, control.stderr)
+        self.assertIn(said_outside, control.stdout)
+        run = self.start(attack)
+        ended = self.end(run, "errored")
+        self.assertIn(limit, ended["error-message"] or "")
+        log = self.api.whole_log(run["id"], "apply")
+        self.assertIn(limit, log)
+        self.assertNotIn(said_outside, log)
+        self.assert_state_has_what_was_made()
+        self.assert_unlocked()
+
+
+class Memory(LimitCase):
+    def test_too_much_memory(self):
+        self.assert_stopped("memory 400", "The memory limit was hit", "took 400 MiB")
+
+
+class Processes(LimitCase):
+    def test_fork_bomb(self):
+        count = int(SETTINGS["TERRANE_CAPACITY_PROCESSES"]) * 3
+        self.assert_stopped(f"processes {count}", "The limit of processes was hit", f"started {count} processes")
+
+
+class Storage(LimitCase):
+    def fill(self, what: str, said: str, *amount: str) -> None:
+        with tempfile.TemporaryDirectory(dir=world.public) as directory:
+            Path(directory).chmod(0o777)
+            control = outside(what, directory, *amount)
+            self.assertEqual(control.returncode, 0, control.stderr)
+            self.assertIn(said, control.stdout)
+        run = self.start(f"{what} /tmp {' '.join(amount)}")
+        ended = self.end(run, "errored")
+        self.assertIn("size limit of the run directory was hit", ended["error-message"] or "")
+        self.assertIn("size limit of the run directory was hit", self.api.whole_log(run["id"], "apply"))
+        self.assert_unlocked()
+
+    def test_full_disk(self):
+        self.fill("disk", "wrote 80 MiB", "80")
+
+    def test_full_disk_by_many_files(self):
+        self.fill("files", "made 20000 files", "20000")
+
+
+class Time(LimitCase):
+    def test_endless_apply(self):
+        run = self.start("endless")
+        ended = self.end(run, "errored", APPLY_SECONDS + 60)
+        limit = "The apply exceeded its time limit of"
+        self.assertIn(limit, ended["error-message"] or "")
+        self.assertIn(limit, self.api.whole_log(run["id"], "apply"))
+        self.assert_state_has_what_was_made()
+        self.assert_unlocked()
+
+    def test_interrupt_is_ignored(self):
+        control = subprocess.Popen(as_user(NOBODY, NOBODY, [], [sys.executable, str(world.public / "hog.py"), "stubborn"]),
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(control.stdout.close)
+        self.addCleanup(control.wait)
+        self.addCleanup(control.kill)
+        self.assertEqual(control.stdout.readline(), "cannot be interrupted\n")
+        control.send_signal(2)
+        run = self.start("stubborn")
+        self.wait_for_log(run, "cannot be interrupted")
+        self.api.act(run["id"], "cancel")
+        asked = time.monotonic()
+        self.end(run, "canceled", GRACE_SECONDS + 60)
+        self.assertGreater(time.monotonic() - asked, GRACE_SECONDS - 5)  # it was given time to save its state
+        self.assertIsNone(control.poll())
+        self.assertIn("did not end in time after the interrupt and is killed", self.api.whole_log(run["id"], "apply"))
+        self.assert_state_has_what_was_made()
+        self.assert_unlocked()
+
+
+class Log(LimitCase):
+    def test_endless_log(self):
+        control = outside("log", "72")
+        self.assertEqual(control.returncode, 0)
+        self.assertGreater(len(control.stdout), 70 << 20)
+        run = self.start("log 72")
+        self.end(run, "applied")
+        url = self.api.phase(run["id"], "apply")["attributes"]["log-read-url"]
+        # Its end is read alone: the whole is 64 MiB.
+        size = 64 << 20
+        tail = self.api.request("GET", f"{url}?limit=65536&offset={size - 4096}").body
+        self.assertIn(b"The log exceeds its limit of 64 MiB.", tail)
+        self.assertTrue(tail.endswith(b"\x03"), tail[-100:])
+        self.assertLess(len(tail), 8192)
+        self.assert_state_has_what_was_made()
+
+
+class Leftovers(LimitCase):
+    def test_processes_that_a_run_leaves_end_with_it(self):
+        mark = f"{self.name}-control"
+        outside("daemon", mark)
+        left = wait_for("the control leaves its process", lambda: processes_with(mark))
+        for pid in left:
+            subprocess.run(["kill", "-9", str(pid)], check=True)
+        run = self.start(f"daemon {self.name}-inside")
+        self.end(run, "applied")
+        wait_for("nothing of the run lives", lambda: not processes_with(f"{self.name}-inside"), 10)
+
+
+class AnotherRun(LimitCase):
+    alone = True  # after all others
+
+    def test_the_platform_works_after_all_that(self):
+        run = self.start("files /tmp 3")
+        self.end(run, "applied")
+        states = {part["name"]: part for part in self.site.status()}
+        self.assertEqual({name: part["restarts"] for name, part in states.items()}, {name: 0 for name in states})
+        health = self.site.api(token="").request("GET", "/_health_check?full=1")
+        self.assertEqual(health.status, 200, health.body)
