@@ -9,14 +9,19 @@
 
 namespace terrane::run {
 
-Scheduler::Scheduler(net::Executor executor, postgres::Database& database, bool fallback_engine)
-    : database_(database), fallback_engine_(fallback_engine), event_(executor) {}
+Scheduler::Scheduler(net::Executor executor, postgres::Database& database, bool fallback_engine,
+                     std::function<Task<>()> before_look)
+    : database_(database),
+      fallback_engine_(fallback_engine),
+      before_look_(std::move(before_look)),
+      event_(executor) {}
 
 Task<> Scheduler::run(net::Stop& stop) {
   while (!stop.requested()) {
     woken_ = false;
     bool failed = false;
     try {
+      if (before_look_) co_await before_look_();
       while (co_await look() > 0) {
       }
       co_await republish();

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,9 @@ class Scheduler {
  public:
   /// `fallback_engine`: a run that asks for a version nobody registered gets the default engine, with a note
   /// (setting, on in demo).
-  Scheduler(net::Executor executor, postgres::Database& database, bool fallback_engine);
+  /// `before_look` is awaited before each look; what it throws delays the look.
+  Scheduler(net::Executor executor, postgres::Database& database, bool fallback_engine,
+            std::function<Task<>()> before_look = {});
   /// Schedules until `stop`; looks when woken and every 2 seconds.
   Task<> run(net::Stop& stop);
   /// Called when NOTIFY says that a run or a lock has changed.
@@ -32,6 +35,7 @@ class Scheduler {
 
   postgres::Database& database_;
   bool fallback_engine_;
+  std::function<Task<>()> before_look_;
   net::Event event_;
   bool woken_ = false;
 };

@@ -54,7 +54,7 @@ Task<sandbox::Exit> run_structured(Context& context, std::string& errors) {
   std::exception_ptr failure;
   sandbox::Exit exit;
   try {
-    exit = co_await run_engine(context, apply_arguments(inside(events_file), inside(plan_file)), on_output);
+    exit = co_await run_engine(context, apply_arguments(context.job, inside(events_file), inside(plan_file)), on_output);
   } catch (...) {
     failure = std::current_exception();
   }
@@ -65,9 +65,24 @@ Task<sandbox::Exit> run_structured(Context& context, std::string& errors) {
   co_return exit;
 }
 
+// An engine that writes no events beside its output: the shim writes them, from structured output as it is, else from what people read.
+Task<sandbox::Exit> run_older(Context& context) {
+  sandbox::Descriptor events = context.files->create(events_file);
+  TextEvents from_text;
+  OnOutput on_log = to_log(context);
+  OnOutput on_output = [&](sandbox::Stream stream, std::string_view text) -> Task<> {
+    if (stream == sandbox::Stream::output) {
+      write_fully(events.get(), context.job.structured_output ? std::string(text) : from_text.feed(text), "the apply's events");
+    }
+    co_await on_log(stream, text);
+  };
+  co_return co_await run_engine(context, apply_arguments(context.job, "", inside(plan_file)), on_output);
+}
+
 Task<sandbox::Exit> run_command(Context& context) {
+  if (!writes_events(context.job)) co_return co_await run_older(context);
   if (!context.job.structured_output) {
-    co_return co_await run_engine(context, apply_arguments(inside(events_file), inside(plan_file)), to_log(context));
+    co_return co_await run_engine(context, apply_arguments(context.job, inside(events_file), inside(plan_file)), to_log(context));
   }
   std::string errors;
   sandbox::Exit exit = co_await run_structured(context, errors);
@@ -76,6 +91,14 @@ Task<sandbox::Exit> run_command(Context& context) {
   bool shown = file && read_apply_events(file->get()).error_shown;
   if (!exit.success() && !shown) context.log.write(errors);
   co_return exit;
+}
+
+// Made by us, because the engine would make its events for its own user alone, and because room is kept for our own files only.
+void make_files(Context& context) {
+  const std::string& state = context.spool.meta().state_file;
+  context.files->create(events_file);
+  if (!context.files->look(state)) context.files->create(state);
+  reserve_room(*context.files, state, static_cast<std::uint64_t>(context.job.disk_bytes));
 }
 
 // What the engine did according to its events, and what of it the state lacks.
@@ -95,8 +118,9 @@ void take_events(Context& context, Outcome& outcome, const Instances& saved) {
 
 Task<Outcome> run_apply(Context& context, std::optional<StateKeeper>& keeper) {
   Prepared prepared = co_await prepare(context);
-  context.files->create(events_file);  // by us, because the engine would make it for its own user alone
-  keeper.emplace(context.executor, context.api, context.slots, context.spool, context.files, prepared.state);
+  make_files(context);
+  keeper.emplace(context.executor, context.api, context.slots, context.spool, context.files, prepared.state,
+                 static_cast<std::uint64_t>(context.job.disk_bytes));
   keeper->watch();
   Outcome outcome;
   try {

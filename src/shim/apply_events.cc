@@ -1,6 +1,7 @@
 #include "shim/apply_events.h"
 
 #include "base/json.h"
+#include "base/text.h"
 #include "shim/hcl.h"
 #include "shim/run_files.h"
 
@@ -31,6 +32,39 @@ void take_completed(const json::object& event, ApplyEvents& events) {
   if (action == "create" && address && id && !id->empty()) events.made.push_back({*address, *id});
 }
 
+// `ADDRESS: Creation complete after 1s [id=ID]`
+std::string made_event(std::string_view line) {
+  constexpr std::string_view middle = ": Creation complete after ", key = " [id=";
+  std::size_t end_of_address = line.find(middle);
+  if (end_of_address == std::string_view::npos || !line.ends_with(']')) return {};
+  std::size_t id = line.find(key, end_of_address);
+  if (id == std::string_view::npos) return {};
+  std::string_view value = line.substr(id + key.size());
+  value.remove_suffix(1);
+  json::object hook{{"resource", {{"addr", line.substr(0, end_of_address)}}}, {"action", "create"}, {"id_key", "id"}, {"id_value", value}};
+  return json::serialize(json::object{{"type", "apply_complete"}, {"hook", std::move(hook)}}) + "\n";
+}
+
+// `Apply complete! Resources: 1 imported, 1 added, 0 changed, 0 destroyed.`
+std::string summary_event(std::string_view line) {
+  constexpr std::string_view mark = " complete! Resources: ";
+  std::size_t begin = line.find(mark);
+  if (begin == std::string_view::npos) return {};
+  json::object changes{{"add", 0}, {"change", 0}, {"remove", 0}, {"import", 0}, {"operation", "apply"}};
+  std::string_view rest = line.substr(begin + mark.size());
+  while (!rest.empty() && rest.back() == '.') rest.remove_suffix(1);
+  for (std::string_view part : split(rest, ',')) {
+    std::vector<std::string_view> words = split(trim(part), ' ');
+    std::optional<std::int64_t> number = words.size() == 2 ? parse_int(words[0]) : std::nullopt;
+    if (!number) continue;
+    if (words[1] == "added") changes["add"] = *number;
+    if (words[1] == "changed") changes["change"] = *number;
+    if (words[1] == "destroyed") changes["remove"] = *number;
+    if (words[1] == "imported") changes["import"] = *number;
+  }
+  return json::serialize(json::object{{"type", "change_summary"}, {"changes", std::move(changes)}}) + "\n";
+}
+
 }  // namespace
 
 void ApplyEventReader::feed(std::string_view bytes) {
@@ -55,6 +89,23 @@ void ApplyEventReader::take_line(std::string_view line) {
   if (type == "apply_complete") take_completed(event.get_object(), events_);
   if (type == "change_summary") take_summary(event.get_object(), events_);
   if (type == "diagnostic" && find_string(event.get_object(), "@level").value_or("") == "error") events_.error_shown = true;
+}
+
+std::string TextEvents::feed(std::string_view bytes) {
+  constexpr std::size_t text_limit = 64 * 1024;
+  std::string events;
+  while (!bytes.empty()) {
+    std::size_t end = bytes.find('\n');
+    std::string_view part = bytes.substr(0, end);
+    too_long_ = too_long_ || line_.size() + part.size() > text_limit;
+    if (!too_long_) line_ += part;
+    if (end == std::string_view::npos) break;
+    if (!too_long_) events += made_event(line_) + summary_event(line_);
+    line_.clear();
+    too_long_ = false;
+    bytes.remove_prefix(end + 1);
+  }
+  return events;
 }
 
 ApplyEvents read_apply_events(int descriptor) {

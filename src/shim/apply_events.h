@@ -36,6 +36,17 @@ class ApplyEventReader {
   ApplyEvents events_;
 };
 
+/// Makes events of an engine's output for people, for engines that cannot write them beside it: what was made, and the summary.
+class TextEvents {
+ public:
+  /// Takes the next bytes of the output; returns whole event lines, mostly none. A line over 64 KiB is passed over.
+  std::string feed(std::string_view bytes);
+
+ private:
+  std::string line_;
+  bool too_long_ = false;
+};
+
 /// Reads a whole event file; an empty result when it is broken.
 ApplyEvents read_apply_events(int descriptor);
 

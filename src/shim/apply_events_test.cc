@@ -48,6 +48,21 @@ TEST(ApplyEvents, AnEndlessLineIsPassedOver) {
   EXPECT_EQ(events.made.size(), 1u);
 }
 
+TEST(TextEvents, AreMadeOfWhatPeopleRead) {
+  TextEvents text;
+  ApplyEventReader reader;
+  std::string output = "module.m[\"k\"].t.a: Creating...\nmodule.m[\"k\"].t.a: Creation complete after 1m2s [id=i-1]\nt.b: Creation complete after 0s\n" +
+                       std::string(100'000, 'x') + "\n\nApply complete! Resources: 1 imported, 2 added, 3 changed, 4 destroyed.\n";
+  for (char c : output) reader.feed(text.feed(std::string_view(&c, 1)));
+  ASSERT_EQ(reader.events().made.size(), 1u);
+  EXPECT_EQ(reader.events().made[0].address, "module.m[\"k\"].t.a");
+  EXPECT_EQ(reader.events().made[0].id, "i-1");
+  EXPECT_EQ(reader.events().additions, 2);
+  EXPECT_EQ(reader.events().changes, 3);
+  EXPECT_EQ(reader.events().destructions, 4);
+  EXPECT_EQ(reader.events().imports, 1);
+}
+
 Instances instances_of(const std::string& state) {
   InstanceReader reader;
   for (std::size_t i = 0; i < state.size(); i += 5) reader.feed(std::string_view(state).substr(i, 5));

@@ -56,6 +56,7 @@ Task<sandbox::Exit> run_engine(Context& context, std::vector<std::string> argume
 OnOutput to_log(Context& context) {
   return [&context](sandbox::Stream, std::string_view text) -> Task<> {
     context.log.write(text);
+    context.storage_full = context.storage_full || context.files->full();
     co_return;
   };
 }

@@ -44,6 +44,7 @@ struct Context {
   Ender ender;
   Pulse pulse;
   std::optional<sandbox::Sandbox> sandbox;  ///< since the preparation
+  bool storage_full = false;                ///< the run directory was seen full when the engine wrote something; often that is soon over
 
   /// Throws EndedEarly when nothing new may be started.
   void check() const;

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "sandbox/shim_side.h"
 #include "shim/hcl.h"
 
@@ -118,8 +119,20 @@ std::vector<std::string> plan_arguments(const Job& job, const std::string& plan_
   return out;
 }
 
-std::vector<std::string> apply_arguments(const std::string& events_path, const std::string& plan_path) {
-  return {"apply", "-input=false", "-no-color", "-json-into=" + events_path, plan_path};
+bool writes_events(const Job& job) {
+  std::vector<std::string_view> parts = split(job.engine_version, '.');
+  std::int64_t major = parts.empty() ? 0 : parse_int(parts[0]).value_or(0);
+  std::int64_t minor = parts.size() < 2 ? 0 : parse_int(parts[1]).value_or(0);
+  return job.engine == "opentofu" && (major > 1 || (major == 1 && minor >= 12));
+}
+
+std::vector<std::string> apply_arguments(const Job& job, const std::string& events_path, const std::string& plan_path) {
+  // No backup: it would be written before the state, and lie in its way when the directory is full.
+  std::vector<std::string> out = {"apply", "-input=false", "-no-color", "-backup=-"};
+  if (!events_path.empty()) out.push_back("-json-into=" + events_path);
+  else if (job.structured_output) out.push_back("-json");
+  out.push_back(plan_path);
+  return out;
 }
 
 std::string log_header(const Job& job) {

@@ -45,7 +45,10 @@ std::string program_name(const std::string& engine);
 /// Arguments after the program's path. Paths are those inside.
 std::vector<std::string> init_arguments();
 std::vector<std::string> plan_arguments(const worker_protocol::Job& job, const std::string& plan_path);
-std::vector<std::string> apply_arguments(const std::string& events_path, const std::string& plan_path);
+/// With an `events_path` the engine writes its events there beside its output for people; without, structured output is its output.
+std::vector<std::string> apply_arguments(const worker_protocol::Job& job, const std::string& events_path, const std::string& plan_path);
+/// Whether the job's engine can do that (OpenTofu from 1.12 on).
+bool writes_events(const worker_protocol::Job& job);
 
 /// The first lines of a phase's log, without the STX.
 std::string log_header(const worker_protocol::Job& job);

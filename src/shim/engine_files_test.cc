@@ -99,6 +99,22 @@ TEST(Arguments, EveryOptionOfARunIsPassedOn) {
   EXPECT_THAT(plan_arguments(other, "/p"), testing::AllOf(Contains("-refresh-only"), Contains("-json"), Not(Contains("-refresh=false"))));
 }
 
+TEST(Arguments, OnlyANewEngineIsAskedForEvents) {
+  Job job;
+  job.engine = "opentofu";
+  std::map<std::string, bool> wanted = {{"1.12.0", true}, {"1.13.1", true}, {"2.0.0", true}, {"1.11.9", false}, {"1.9.0", false}, {"", false}};
+  for (const auto& [version, able] : wanted) {
+    job.engine_version = version;
+    EXPECT_EQ(writes_events(job), able) << version;
+  }
+  job.engine = "terraform";
+  job.engine_version = "1.15.9";
+  EXPECT_FALSE(writes_events(job));
+  job.structured_output = true;
+  EXPECT_EQ(apply_arguments(job, "", "/p"), (std::vector<std::string>{"apply", "-input=false", "-no-color", "-backup=-", "-json", "/p"}));
+  EXPECT_THAT(apply_arguments(job, "/e", "/p"), testing::AllOf(Contains("-json-into=/e"), Not(Contains("-json"))));
+}
+
 TEST(Header, HasThreeLinesBeforeAnyNote) {
   Job job;
   job.engine = "opentofu";

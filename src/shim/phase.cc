@@ -70,7 +70,10 @@ void name_cause(Context& context, Outcome& outcome) {
     case Cause::lease_closed: break;
   }
   if (context.ender.ending()) context.log.say("Error: " + outcome.error);
-  std::string limits = context.sandbox ? context.sandbox->limits().describe() : "";
+  sandbox::LimitsHit hit;
+  if (context.sandbox) hit = context.sandbox->limits();
+  hit.storage_full = hit.storage_full || context.storage_full;
+  std::string limits = hit.describe();
   if (limits.empty()) return;
   context.log.say("Error: " + limits);
   outcome.error = outcome.error.empty() ? limits : limits + " " + outcome.error;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -120,6 +121,22 @@ std::optional<struct stat> RunFiles::look(std::string_view name) const {
   struct stat status{};
   if (!parent || ::fstatat(parent.get(), std::string(last_part(name)).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
   return status;
+}
+
+void RunFiles::reserve(std::string_view name, std::uint64_t bytes) const {
+  Descriptor file(open_beneath(name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0));
+  struct stat status{};
+  if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+  if (status.st_blocks * 512 >= status.st_size + static_cast<off_t>(bytes)) return;
+  // A result is not wanted: without room there is nothing to be set aside.
+  [[maybe_unused]] int result = ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, status.st_size, static_cast<off_t>(bytes));
+}
+
+bool RunFiles::full() const {
+  struct statvfs storage{};
+  if (::fstatvfs(root_.get(), &storage) != 0) return false;
+  constexpr std::uint64_t little = 64 * 1024;
+  return storage.f_bavail * storage.f_frsize < little || storage.f_favail < 8;
 }
 
 void write_fully(int descriptor, std::string_view bytes, std::string_view what) {

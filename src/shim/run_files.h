@@ -32,6 +32,11 @@ class RunFiles {
   void move(std::string_view from, std::string_view to) const;
   /// Removes a file; one that is not there is none.
   void remove(std::string_view name) const;
+  /// Sets memory aside behind the end of a file of ours, so that at least `bytes` more can be written when the directory is full. Truncating the
+  /// file gives them back. It is a precaution: nothing happens when there is no such file or no room.
+  void reserve(std::string_view name, std::uint64_t bytes) const;
+  /// Whether the directory is as good as full.
+  bool full() const;
   /// What stands there, without following a last link; nothing when nothing does.
   std::optional<struct stat> look(std::string_view name) const;
 

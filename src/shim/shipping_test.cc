@@ -180,7 +180,7 @@ class StateShippingTest : public ShippingTest {
     state_ = directory_.path() / "run" / spool_->meta().state_file;
     std::filesystem::create_directories(state_.parent_path());
     slots_.emplace(context_.get_executor(), *api_, Lease{"job-1", "lease-1"}, job_.slots);
-    keeper_.emplace(context_.get_executor(), *api_, *slots_, *spool_, std::make_shared<RunFiles>(directory_.path() / "run"), known);
+    keeper_.emplace(context_.get_executor(), *api_, *slots_, *spool_, std::make_shared<RunFiles>(directory_.path() / "run"), known, 64 << 20);
   }
   static std::string text(int serial, const std::string& more = "") {
     return R"({"version":4,"serial":)" + std::to_string(serial) + R"(,"lineage":"l")" + more + "}";
@@ -228,7 +228,7 @@ TEST_F(StateShippingTest, TheStateThatThePhaseBeganWithIsNotSentAgain) {
   begin(StateFacts{"l", "", 5, 0});
   write(text(5));
   std::optional<StateFacts> facts = read_state(RunFiles(directory_.path() / "run").open(spool_->meta().state_file)->get());
-  keeper_.emplace(context_.get_executor(), *api_, *slots_, *spool_, std::make_shared<RunFiles>(directory_.path() / "run"), facts);
+  keeper_.emplace(context_.get_executor(), *api_, *slots_, *spool_, std::make_shared<RunFiles>(directory_.path() / "run"), facts, 64 << 20);
   run(keeper_->take_last());
   run(keeper_->sent());
   EXPECT_EQ(taken(), 0u);

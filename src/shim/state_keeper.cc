@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "crypto/hash.h"
 #include "shim/durable.h"
+#include "shim/layout.h"
 
 namespace terrane::shim {
 namespace {
@@ -15,6 +16,7 @@ using worker_protocol::Slot;
 using worker_protocol::State;
 
 constexpr auto look_interval = 250ms;
+constexpr std::uint64_t least_reserved = 1024 * 1024, most_reserved = 64 * 1024 * 1024;
 constexpr std::size_t intermediate_reserve = 2;  // what the end of a phase needs is never used up on the way
 
 /// What tells that a file was written: its identity and the kernel's times.
@@ -70,14 +72,23 @@ Task<> send_state(JobApi& api, Lease lease, Spool spool, SpooledState spooled) {
   spool.acknowledge(spooled);
 }
 
+void reserve_room(const RunFiles& files, const std::string& state_file, std::uint64_t disk_bytes) {
+  std::optional<struct stat> status = files.look(state_file);
+  std::uint64_t size = status && S_ISREG(status->st_mode) ? static_cast<std::uint64_t>(status->st_size) : 0;
+  std::uint64_t most = std::min(most_reserved, disk_bytes / 8);
+  files.reserve(state_file, std::min(std::max(least_reserved, 2 * size), most));
+  files.reserve(events_file, std::min(least_reserved, most));
+}
+
 struct StateKeeper::Impl {
-  Impl(net::Executor ex, JobApi& job_api, Slots& of_phase, const Spool& of, std::shared_ptr<RunFiles> run_files)
+  Impl(net::Executor ex, JobApi& job_api, Slots& of_phase, const Spool& of, std::shared_ptr<RunFiles> run_files, std::uint64_t disk)
       : executor(ex),
         api(job_api),
         slots(of_phase),
         spool(of),
         lease{of.meta().job, of.meta().lease},
         files(std::move(run_files)),
+        disk_bytes(disk),
         changed(ex),
         lineage(of.meta().lineage),
         serial(of.meta().serial) {}
@@ -95,6 +106,7 @@ struct StateKeeper::Impl {
   Spool spool;
   Lease lease;
   std::shared_ptr<RunFiles> files;
+  std::uint64_t disk_bytes;
   net::Event changed;
   std::string lineage;             // of the last state that was taken
   std::int64_t serial;
@@ -175,6 +187,8 @@ Task<> StateKeeper::Impl::look_again(std::shared_ptr<Impl> self) {
       self->capturing = false;
       self->changed.notify();
     }
+    // The engine frees what was set aside when it writes its state anew.
+    reserve_room(*self->files, self->spool.meta().state_file, self->disk_bytes);
     co_await self->changed.wait_for(look_interval);
   }
 }
@@ -212,8 +226,8 @@ Task<> StateKeeper::Impl::send(std::shared_ptr<Impl> self) {
 }
 
 StateKeeper::StateKeeper(net::Executor executor, JobApi& api, Slots& slots, const Spool& spool, std::shared_ptr<RunFiles> files,
-                         std::optional<StateFacts> known)
-    : impl_(std::make_shared<Impl>(executor, api, slots, spool, std::move(files))) {
+                         std::optional<StateFacts> known, std::uint64_t disk_bytes)
+    : impl_(std::make_shared<Impl>(executor, api, slots, spool, std::move(files), disk_bytes)) {
   if (known) {
     impl_->lineage = known->lineage;
     impl_->serial = known->serial;

@@ -21,13 +21,16 @@ std::optional<SpooledState> seal_state(const Spool& spool, int descriptor, const
 /// as recovered, and the refusal thrown. Throws as JobApi; repeat it with `persistently`.
 Task<> send_state(JobApi& api, Lease lease, Spool spool, SpooledState spooled);
 
+/// Sets room aside in the run directory for the engine's next state and for its events: a run that fills its disk must not lose what it did.
+void reserve_room(const RunFiles& files, const std::string& state_file, std::uint64_t disk_bytes);
+
 /// Keeps each complete state that the engine writes: sealed in the spool first, then sent at once. At most two wait in the spool; the newer wins.
 /// One executor; one engine command at a time.
 class StateKeeper {
  public:
   /// `known` is the state that the phase began with, if any: it is not sent again.
   StateKeeper(net::Executor executor, JobApi& api, Slots& slots, const Spool& spool, std::shared_ptr<RunFiles> files,
-              std::optional<StateFacts> known);
+              std::optional<StateFacts> known, std::uint64_t disk_bytes);
   ~StateKeeper();
 
   /// Looks for new states each 250 ms from now on, until `finish`.

@@ -416,6 +416,8 @@ resource "terraform_data" "a" {
   EXPECT_EQ(ended.outcome->ending, Ending::errored);
   EXPECT_THAT(ended.outcome->error, HasSubstr("The apply failed.")) << api_.log_text(apply.id);
   EXPECT_GT(ended.outcome->error.size(), std::string("The apply failed. The log has the engine's message.").size());
+  ASSERT_FALSE(ended.states.empty()) << "room was kept for what the engine did";
+  EXPECT_THAT(api_.plaintext(apply.id, ended.states.back().object), HasSubstr("terraform_data"));
   std::string limit = ended.outcome->error.substr(0, ended.outcome->error.find(" The apply failed."));
   EXPECT_THAT(api_.log_text(apply.id), HasSubstr(limit));
 }

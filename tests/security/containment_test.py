@@ -11,19 +11,20 @@ from pathlib import Path
 import networks
 from common.cli import Cli
 from common.wait import wait_for
-from world import HERE, NOBODY, ORGANIZATION, Case, Once, as_account, as_user, attack_outside, parse_attacks, world
+from world import (HERE, NOBODY, ORGANIZATION, Case, Once, as_account, as_user, attack_outside, parse_attacks,
+                   processes_with, world)
 
 VICTIM = '''variable "marker" {}
 resource "terraform_data" "victim" {
   provisioner "local-exec" {
-    command = "exec python3 hog.py victim $MARKER"
+    command = "exec /usr/bin/python3 hog.py victim $MARKER"
     environment = { MARKER = var.marker }
   }
 }
 '''
 ATTACKER = '''resource "terraform_data" "attacker" {
   provisioner "local-exec" {
-    command = "exec python3 attack.py attacks.json"
+    command = "exec /usr/bin/python3 attack.py attacks.json"
   }
 }
 '''
@@ -136,9 +137,7 @@ class Siege:
         worker_group = grp.getgrnam("terrane-worker").gr_gid
         victim = as_user(uid, uid, [worker_group], [])
         marker = self.marker.encode().hex()
-        pid = min(int(entry.name) for entry in Path("/proc").iterdir()
-                  if entry.name.isdigit() and entry.stat().st_uid == uid
-                  and self.marker.encode() in (entry / "cmdline").read_bytes())
+        pid = processes_with(self.marker, uid)[0]
         places = ["/run", "/tmp", "/var", "/home", "/root", "/srv", "/opt", "/mnt", "/dev/shm", str(directory)]
         inside = "run/terrane/work/secret.txt"
         return [

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+PYTHON = "/usr/bin/python3"
+
 
 def memory(mebibytes: str) -> None:
     """Takes memory and touches every page."""
@@ -63,10 +65,10 @@ def log(mebibytes: str) -> None:
 
 
 def stubborn() -> None:
-    """Does not end when it is asked to."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    print("cannot be interrupted", flush=True)
+    """Stops the process that started this one, which then obeys nobody."""
+    os.kill(os.getppid(), signal.SIGSTOP)
+    print("stopped its parent", flush=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     time.sleep(600)
 
 
@@ -79,7 +81,7 @@ def endless() -> None:
 
 def daemon(name: str) -> None:
     """Leaves a process behind that nobody is to notice."""
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", name], start_new_session=True,
+    subprocess.Popen([PYTHON, "-c", "import time; time.sleep(600)", name], start_new_session=True,
                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     print("left a process", flush=True)
 
@@ -89,7 +91,7 @@ def victim(marker: str) -> None:
     for place in (".", "/tmp", os.environ["HOME"]):
         (Path(place) / "secret.txt").write_text(marker)
     os.environ["SECRET"] = marker
-    os.execv(sys.executable, [sys.executable, "-c", "import signal; print('holds', flush=True); signal.pause()", marker])
+    os.execv(PYTHON, [PYTHON, "-c", "import signal; print('holds', flush=True); signal.pause()", marker])
 
 
 WHAT = {what.__name__: what for what in (memory, processes, disk, files, log, stubborn, endless, daemon, victim)}

@@ -1,5 +1,6 @@
 """The one installation that all cases of this suite attack, with small limits, and the networks around it."""
 
+import contextlib
 import grp
 import json
 import os
@@ -7,7 +8,6 @@ import pwd
 import secrets
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import unittest
@@ -21,11 +21,12 @@ from networks import Networks
 HERE = Path(__file__).resolve().parent
 ORGANIZATION = "demo"
 NOBODY = 65534
+PYTHON = "/usr/bin/python3"  # the one that sandboxes have too
 APPLY_SECONDS = 75
 SETTINGS = {
-    "TFE_CAPACITY_MEMORY": "256",
+    "TFE_CAPACITY_MEMORY": "384",
     "TERRANE_CAPACITY_PROCESSES": "64",
-    "TERRANE_CAPACITY_DISK": "64",
+    "TERRANE_CAPACITY_DISK": "160",
     "TERRANE_APPLY_TIMEOUT": str(APPLY_SECONDS),
     "TERRANE_RESTRICT_PRIVATE": "true",
 }
@@ -94,6 +95,17 @@ def as_account(name: str, command: list[str]) -> list[str]:
     return as_user(entry.pw_uid, entry.pw_gid, [grp.getgrnam(group).gr_gid] if group else [], command)
 
 
+def processes_with(text: str, uid: int | None = None) -> list[int]:
+    """The pids of all processes of the machine whose command line holds the text, of one user if given."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if (entry.name.isdigit() and text.encode() in (entry / "cmdline").read_bytes()
+                    and uid in (None, entry.stat().st_uid)):
+                found.append(int(entry.name))
+    return sorted(found)
+
+
 def parse_attacks(output: str) -> dict[str, dict]:
     """The results in the output of attack.py, also as the engine shows it."""
     found = {}
@@ -109,7 +121,7 @@ def attack_outside(attacks: list[dict], user: list[str]) -> dict[str, dict]:
     """Runs attacks on the host itself; `user` is a prefix as `as_user` makes it."""
     order = world.public / f"control-{secrets.token_hex(4)}.json"
     order.write_text(json.dumps(attacks))
-    done = subprocess.run([*user, sys.executable, str(world.public / "attack.py"), str(order)], capture_output=True,
+    done = subprocess.run([*user, PYTHON, str(world.public / "attack.py"), str(order)], capture_output=True,
                           text=True, timeout=120, cwd=world.public, env={"PATH": "/usr/bin:/bin"})
     if done.returncode != 0:
         raise AssertionError(done.stderr)

@@ -4,6 +4,7 @@
 #include "object/archivist_client.h"
 #include "outbox/outbox.h"
 #include "postgres/listener.h"
+#include "run/past.h"
 #include "run/scheduler.h"
 #include "run/uploads.h"
 
@@ -24,7 +25,8 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
   outbox::Relay relay(executor, database, [&publisher](std::string queue, std::string body) {
     return publisher.publish(std::move(queue), std::move(body));
   });
-  run::Scheduler scheduler(executor, database, config.yes("fallback_engine"));
+  run::PastGuard past(database, config.text("witness"));
+  run::Scheduler scheduler(executor, database, config.yes("fallback_engine"), [&past] { return past.check(); });
   run::UploadSweeper uploads(database);
   postgres::Listener listener(executor, config.text("database_url"), {"terrane_runs", "terrane_outbox"},
                               [&](const std::string& channel, const std::string&) {
@@ -34,6 +36,7 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
                               });
   net::spawn(executor, "outbox relay", relay.run(stop));
   net::spawn(executor, "upload sweeper", uploads.run(stop));
+  net::spawn(executor, "past guard", past.run(stop));
   net::spawn(executor, "wake at stop", wake_at_stop(stop, scheduler, relay));
   log::info("ready");
   co_await scheduler.run(stop);

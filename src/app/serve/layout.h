@@ -44,6 +44,7 @@ struct Layout {
   std::filesystem::path rabbitmq() const { return data / "rabbitmq"; }
   std::filesystem::path keys() const { return data / "vault-keys"; }
   std::filesystem::path blobs() const { return data / "blobs"; }
+  std::filesystem::path witness() const { return data / "witness"; }
   std::filesystem::path spool() const { return data / "spool"; }
   std::filesystem::path runs() const { return data / "sandbox"; }
   std::filesystem::path role_config(const std::string& role) const { return etc() / (role + ".json"); }

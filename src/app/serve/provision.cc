@@ -50,6 +50,7 @@ void make_directories(const Installation& installation) {
   make(layout.rabbitmq(), who.store, 0700);
   make(layout.keys(), who.vault, 0700);
   make(layout.blobs(), who.core, 0700);
+  make(layout.witness(), who.core, 0700);
   make(layout.spool(), who.worker, 0700);
   make(layout.runs(), root, 0711);
   make(layout.sockets(), who.core, 0711);
@@ -199,6 +200,7 @@ json::object config_of(const Installation& installation, const std::string& role
     values["disk_bytes"] = settings.number("TERRANE_CAPACITY_DISK") * 1024 * 1024;
   } else if (role == "background") {
     values["database_url"] = database_url(installation, "terrane", "terrane");
+    values["witness"] = (layout.witness() / "history.json").string();
     values["fallback_engine"] = settings.yes("TERRANE_FALLBACK_ENGINE");
     reach_broker();
   } else if (role == "services") {

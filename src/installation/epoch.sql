@@ -1,0 +1,17 @@
+-- name: epoch_position
+SELECT (SELECT system_identifier FROM pg_control_system())::text AS system_identifier,
+       ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint AS timeline,
+       (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint AS wal,
+       (SELECT epoch FROM terrane.installation) AS epoch
+
+-- name: epoch_lock
+SELECT epoch FROM terrane.installation FOR UPDATE
+
+-- name: epoch_raise
+UPDATE terrane.installation SET epoch = $1, system_identifier = $2, timeline = $3
+
+-- name: epoch_insert
+INSERT INTO terrane.epochs (number, reason, went_back_to) VALUES ($1, $2, (SELECT max(at) FROM terrane.run_trace))
+
+-- name: epoch_newest
+SELECT number, went_back_to FROM terrane.epochs ORDER BY number DESC LIMIT 1
