@@ -118,9 +118,15 @@ Task<> JobApi::end_phase(postgres::Tx& tx, const Leased& leased, const worker_pr
   co_await user::Tokens::revoke_all(tx, "run", run->id.text());
 }
 
+Task<> JobApi::let_the_client_see_the_plan(std::string job_id) {
+  postgres::Result rows = co_await needs_.database.query(sql::job_soon_after_plan, postgres::Params::of(job_id));
+  if (!rows.empty()) co_await net::sleep_for(std::chrono::milliseconds(rows[0].integer("milliseconds")));
+}
+
 Task<http::Response> JobApi::result(http::Request& request) {
   json::object body = co_await api::read_object(request, 4 * 1024 * 1024);
   worker_protocol::Outcome outcome = worker_protocol::outcome_from_json(body);
+  if (outcome.ending == worker_protocol::Ending::errored) co_await let_the_client_see_the_plan(request.parameter("id"));
   postgres::Tx tx = co_await needs_.database.begin();
   Leased leased = co_await require_lease(tx, request);
   if (!leased.open && leased.job.status != "finished")

@@ -77,3 +77,8 @@ UPDATE terrane.nodes SET draining = $2 WHERE id = $1
 
 -- name: node_list
 SELECT n.*, (SELECT count(*) FROM terrane.jobs j WHERE j.node_id = n.id AND j.status = 'claimed') AS running FROM terrane.nodes n ORDER BY n.name
+
+-- name: job_soon_after_plan
+SELECT ceil(extract(epoch FROM (r.status_timestamps->>'planned-at')::timestamptz + interval '5 seconds' - now()) * 1000)::bigint AS milliseconds
+  FROM terrane.jobs j JOIN terrane.runs r ON r.id = j.run_id
+ WHERE j.id = $1 AND j.phase = 'apply' AND r.status = 'applying' AND r.auto_apply AND (r.status_timestamps->>'planned-at')::timestamptz > now() - interval '5 seconds'
