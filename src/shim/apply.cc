@@ -71,10 +71,13 @@ Task<sandbox::Exit> run_older(Context& context) {
   TextEvents from_text;
   OnOutput on_log = to_log(context);
   OnOutput on_output = [&](sandbox::Stream stream, std::string_view text) -> Task<> {
-    if (stream == sandbox::Stream::output) {
-      write_fully(events.get(), context.job.structured_output ? std::string(text) : from_text.feed(text), "the apply's events");
-    }
     co_await on_log(stream, text);
+    if (stream != sandbox::Stream::output || !events) co_return;
+    try {
+      write_fully(events.get(), context.job.structured_output ? std::string(text) : from_text.feed(text), "the apply's events");
+    } catch (const Error&) {
+      events.reset();  // the run directory is full; the log goes on
+    }
   };
   co_return co_await run_engine(context, apply_arguments(context.job, "", inside(plan_file)), on_output);
 }
@@ -133,7 +136,8 @@ Task<Outcome> run_apply(Context& context, std::optional<StateKeeper>& keeper) {
     // Even then the engine may have begun; its state counts.
     outcome.error = failure.detail();
   }
-  co_await keeper->take_last();
+  std::function<Task<>()> take_last = [&] { return keeper->take_last(); };
+  co_await insist(context, "the last state", take_last);
   co_await net::blocking([&] { take_events(context, outcome, keeper->saved()); });
   co_return outcome;
 }

@@ -1,6 +1,7 @@
 #include "shim/context.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "crypto/hash.h"
@@ -95,9 +96,12 @@ Task<SpooledObject> seal_output(Context& context, std::vector<std::string> argum
   SpooledObject spooled = context.spool.next_object(slot.object, kind);
   SealedFile sealed(spooled.file, {slot.key, slot.wrapped}, identity_of(context, slot, kind));
   std::string errors;
+  bool whole = true;
   OnOutput on_output = [&](sandbox::Stream stream, std::string_view text) -> Task<> {
     if (stream == sandbox::Stream::output) {
+      whole = false;  // an exception ends this callback for good, and not the command
       sealed.write(text);
+      whole = true;
       if (feed) feed(text);
     } else if (errors.size() < collected_limit) {
       errors += text;
@@ -108,6 +112,7 @@ Task<SpooledObject> seal_output(Context& context, std::vector<std::string> argum
   sandbox::Exit exit = co_await run_engine(context, std::move(arguments), on_output);
   context.check();
   if (!exit.success()) throw Error(Code::invalid, "The engine's " + command + " failed: " + std::string(trim(errors)));
+  if (!whole) throw Error(Code::internal, "The engine's output could not be spooled.");
   co_await net::blocking([&] {
     sealed.commit();
     context.spool.add_object(spooled);
@@ -121,6 +126,20 @@ Task<> upload(Context& context, SpooledObject spooled) {
   };
   co_await persistently(attempt);
   context.spool.drop(spooled);
+}
+
+Task<> insist(Context& context, std::string what, std::function<Task<>()> step) {
+  for (int attempt = 0;; ++attempt) {
+    try {
+      co_await step();
+      co_return;
+    } catch (const Error& failure) {
+      if (failure.code() != Code::internal || context.ender.cause() == Cause::lease_closed) throw;
+      // Once in half a minute: operators watch errors.
+      if (attempt % 30 == 0) log::error(what + " cannot be spooled; trying on", {{"job", context.job.id}, {"error", failure.what()}});
+    }
+    co_await net::sleep_for(std::chrono::seconds(1));
+  }
 }
 
 Task<std::string> hash_of(Context& context, std::string name) {

@@ -69,6 +69,10 @@ Task<SpooledObject> seal_output(Context& context, std::vector<std::string> argum
 /// Uploads it, for ever if need be, and takes it off the spool.
 Task<> upload(Context& context, SpooledObject spooled);
 
+/// Repeats a step while the node's disk does not take what it writes (Error{internal}): what the engine did must not be lost for want of room. It
+/// gives up when the lease is closed.
+Task<> insist(Context& context, std::string what, std::function<Task<>()> step);
+
 /// The SHA-256 of a regular file of the run directory, hexadecimal; empty when there is none.
 Task<std::string> hash_of(Context& context, std::string name);
 

@@ -57,6 +57,8 @@ struct LogShipper::Impl {
   sandbox::Descriptor file;
   std::uint64_t limit;
   std::string buffer;            // text that is not sealed yet
+  std::string backlog;           // sealed bytes that the disk did not take yet; bounded like the log
+  bool disk_failed = false;
   std::uint64_t taken = 0;       // bytes of text so far
   bool dropping = false;
   bool at_line_start = true;
@@ -64,6 +66,7 @@ struct LogShipper::Impl {
   std::uint64_t acknowledged = 0;
   bool shipping = false;
   bool closed = false;           // no text comes any more
+  std::string end;               // the last record, sealed and not shown yet
   bool ended = false;            // destroyed or the lease is closed
   std::exception_ptr failure;
   net::Event changed;            // something to collect or to ship
@@ -71,8 +74,16 @@ struct LogShipper::Impl {
 };
 
 void LogShipper::Impl::append(std::string_view bytes) {
-  write_fully(file.get(), bytes, "the spooled log");
-  sealed_size += bytes.size();
+  backlog += bytes;
+  try {
+    write_fully(file.get(), backlog, "the spooled log");
+    sealed_size += backlog.size();
+    backlog.clear();
+  } catch (const Error& error) {
+    // A full disk. A record is made once, so these bytes wait; what was written of them goes, or a reader would find half a record.
+    if (::ftruncate(file.get(), static_cast<off_t>(sealed_size)) != 0) throw;
+    if (!std::exchange(disk_failed, true)) log::error("the log cannot be spooled", {{"job", lease.job}, {"error", error.what()}});
+  }
 }
 
 void LogShipper::Impl::flush() {
@@ -82,6 +93,7 @@ void LogShipper::Impl::flush() {
     rest.remove_prefix(std::min(rest.size(), record_size));
   }
   buffer.clear();
+  if (!backlog.empty()) append({});
 }
 
 void LogShipper::Impl::take(std::string_view text) {
@@ -96,7 +108,8 @@ void LogShipper::Impl::take(std::string_view text) {
 Task<> LogShipper::Impl::collect(std::shared_ptr<Impl> self) {
   while (!self->ended) {
     if (self->buffer.empty()) {
-      co_await self->changed.wait_for(10s);
+      if (!self->backlog.empty()) self->flush();
+      co_await self->changed.wait_for(self->backlog.empty() ? 10s : 1s);
       continue;
     }
     co_await net::sleep_for(self->shipping ? net::Clock::duration(busy_collect) : net::Clock::duration(quick_collect));
@@ -171,18 +184,20 @@ void LogShipper::say(std::string_view line) {
 }
 
 void LogShipper::close() {
-  if (impl_->closed) return;
-  impl_->flush();
-  impl_->closed = true;
+  if (!impl_->closed) {
+    impl_->flush();
+    if (!impl_->backlog.empty()) throw Error(Code::internal, "The log cannot be spooled.");
+    impl_->closed = true;
+    impl_->end = impl_->sealer.record("\x03");
+  }
   if (::fdatasync(impl_->file.get()) != 0) throw Error(Code::internal, "Syncing the spooled log failed.");
-  write_durably(impl_->spool.log_end_file(), impl_->sealer.record("\x03"));
+  write_durably(impl_->spool.log_end_file(), impl_->end);
   impl_->changed.notify();
 }
 
 Task<> LogShipper::finish() {
-  std::optional<std::string> end = read_file(impl_->spool.log_end_file(), sealed::record_limit);
-  if (!end) throw Error(Code::internal, "The log is finished before it is closed.");
-  impl_->append(*end);
+  if (!impl_->closed) throw Error(Code::internal, "The log is finished before it is closed.");
+  impl_->append(std::exchange(impl_->end, {}));
   impl_->changed.notify();
   while (!co_await caught_up(10s)) {
     if (impl_->ended) break;
@@ -195,10 +210,9 @@ Task<bool> LogShipper::caught_up(net::Clock::duration limit) {
   net::Clock::time_point deadline = net::Clock::now() + limit;
   self->flush();
   self->changed.notify();
-  while (self->acknowledged < self->sealed_size && !self->ended && net::Clock::now() < deadline) {
-    co_await self->acknowledged_more.wait_for(deadline - net::Clock::now());
-  }
-  co_return self->acknowledged >= self->sealed_size;
+  auto all = [&self] { return self->acknowledged >= self->sealed_size && self->backlog.empty(); };
+  while (!all() && !self->ended && net::Clock::now() < deadline) co_await self->acknowledged_more.wait_for(deadline - net::Clock::now());
+  co_return all();
 }
 
 Task<> ship_segment(JobApi& api, Lease lease, int segment, std::filesystem::path file, std::uint64_t size, std::function<bool()> give_up) {

@@ -24,7 +24,8 @@ class LogShipper {
   void write(std::string_view text);
   /// Takes a line of ours, which begins on a line of its own and is never dropped.
   void say(std::string_view line);
-  /// No text comes any more: makes everything durable, and seals the last record (ETX) into the spool without showing it.
+  /// No text comes any more: makes everything durable, and seals the last record (ETX) into the spool without showing it. Throws
+  /// Error{internal} when the disk does not take it; then it may be called again.
   void close();
   /// Appends the last record, after `close`, and suspends until all is acknowledged. Throws Error{conflict} when the lease is closed.
   Task<> finish();

@@ -126,12 +126,17 @@ Task<PhaseEnd> run_phase(Context& context) {
   Outcome outcome = co_await execute(context, uploads, keeper);
   name_cause(context, outcome);
   co_await end_sandbox(context);
-  context.log.close();
+  std::function<Task<>()> close = [&]() -> Task<> {
+    context.log.close();
+    co_return;
+  };
+  co_await insist(context, "the log", close);
   if (context.ender.cause() == Cause::lease_closed) co_return PhaseEnd::closed;
 
   try {
     co_await remember_directory(context, outcome);
-    context.spool.write_result(outcome);
+    std::function<Task<>()> write_result = [&] { return net::blocking([&] { context.spool.write_result(outcome); }); };
+    co_await insist(context, "the result", write_result);
     co_await send_everything(context, uploads, keeper, outcome);
   } catch (const Error& failure) {
     if (failure.code() != Code::conflict) throw;

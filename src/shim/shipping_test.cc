@@ -255,7 +255,7 @@ TEST_F(StateShippingTest, InAnOutageTheNewestWinsAndOnlyTwoWait) {
       std::vector<SpooledState> states = spool_->states();
       return !states.empty() && (states.back().state.serial == serial || serial > 4);
     })) << serial;
-    EXPECT_LE(spool_->states().size(), 2u);
+    EXPECT_TRUE(until([&] { return spool_->states().size() <= 2; }));
   }
   fake_.set_outage(false);
   run(keeper_->take_last());

@@ -65,6 +65,24 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def members(cgroup: str) -> list[int]:
+    """The living processes of a cgroup, by the end of its name in any hierarchy."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and any(line.endswith(cgroup) for line in
+                                            (entry / "cgroup").read_text().splitlines()) and alive(int(entry.name)):
+                found.append(int(entry.name))
+    return found
+
+
 def kill(pids: list[int], number: int = signal.SIGKILL) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
@@ -156,3 +174,30 @@ class Ground:
 
     def run_directory(self, run: str) -> Path:
         return self.site.data / "sandbox" / "runs" / run
+
+    def phase_record(self, run: str) -> dict | None:
+        """What the broker wrote down about the run's phase that has not ended."""
+        for file in (self.site.data / "sandbox" / "runs" / ".phases").glob("*"):
+            with contextlib.suppress(OSError, ValueError):
+                record = json.loads(file.read_text())
+                if record["run"] == run and not record["ended"]:
+                    return record
+        return None
+
+    def shim(self, run: str) -> int:
+        """The pid of the shim that keeps the run's phase."""
+        record = self.phase_record(run)
+        if not record or not alive(record["shim"]):
+            raise AssertionError(f"{run} has no living shim: {record}")
+        return record["shim"]
+
+    def sandboxed(self, run: str) -> list[int]:
+        """The processes in the sandbox of the run's phase."""
+        record = self.phase_record(run)
+        return members(f"/{record['cgroups']}/run") if record else []
+
+    def engine(self, run: str) -> int:
+        for pid in self.sandboxed(run):
+            if command_of(pid).startswith("/run/terrane/engine/"):
+                return pid
+        raise AssertionError(f"no engine executes for {run}")

@@ -8,6 +8,7 @@
 #include "object/archivist_client.h"
 #include "postgres/listener.h"
 #include "redis/client.h"
+#include "redis/subscriber.h"
 #include "run/job_api.h"
 #include "vault_client/vault_client.h"
 
@@ -56,6 +57,10 @@ Task<int> web(RoleConfig config, net::Executor executor, net::Stop& stop) {
 
   postgres::Listener listener(
       executor, config.text("database_url"), {"terrane_tokens"},
+      [&](const std::string&, const std::string& token_id) { tokens.forget(token_id); });
+  // The same news by Redis, for the time in which this web's own listening connection is away.
+  redis::Subscriber subscriber(
+      executor, config.redis(), {{revoked_tokens_channel}, {}},
       [&](const std::string&, const std::string& token_id) { tokens.forget(token_id); });
   co_await domains.jobs.fill_reserve();
   http::TlsServerOptions tls{net::read_file(config.text("certificate"), 1 << 20),
