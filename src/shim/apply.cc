@@ -54,7 +54,8 @@ Task<sandbox::Exit> run_structured(Context& context, std::string& errors) {
   std::exception_ptr failure;
   sandbox::Exit exit;
   try {
-    exit = co_await run_engine(context, apply_arguments(context.job, inside(events_file), inside(plan_file)), on_output);
+    exit = co_await run_engine(context, apply_arguments(context.job, inside(events_file), inside(plan_file)),
+                               on_output);
   } catch (...) {
     failure = std::current_exception();
   }
@@ -65,7 +66,8 @@ Task<sandbox::Exit> run_structured(Context& context, std::string& errors) {
   co_return exit;
 }
 
-// An engine that writes no events beside its output: the shim writes them, from structured output as it is, else from what people read.
+// An engine that writes no events beside its output: the shim writes them, from structured output as it is,
+// else from what people read.
 Task<sandbox::Exit> run_older(Context& context) {
   sandbox::Descriptor events = context.files->create(events_file);
   TextEvents from_text;
@@ -74,7 +76,8 @@ Task<sandbox::Exit> run_older(Context& context) {
     co_await on_log(stream, text);
     if (stream != sandbox::Stream::output || !events) co_return;
     try {
-      write_fully(events.get(), context.job.structured_output ? std::string(text) : from_text.feed(text), "the apply's events");
+      write_fully(events.get(), context.job.structured_output ? std::string(text) : from_text.feed(text),
+                  "the apply's events");
     } catch (const Error&) {
       events.reset();  // the run directory is full; the log goes on
     }
@@ -85,18 +88,21 @@ Task<sandbox::Exit> run_older(Context& context) {
 Task<sandbox::Exit> run_command(Context& context) {
   if (!writes_events(context.job)) co_return co_await run_older(context);
   if (!context.job.structured_output) {
-    co_return co_await run_engine(context, apply_arguments(context.job, inside(events_file), inside(plan_file)), to_log(context));
+    co_return co_await run_engine(
+        context, apply_arguments(context.job, inside(events_file), inside(plan_file)), to_log(context));
   }
   std::string errors;
   sandbox::Exit exit = co_await run_structured(context, errors);
-  // What ends an engine without an event (a crash) stands only in its errors; after an event it would stand there twice.
+  // What ends an engine without an event (a crash) stands only in its errors; after an event it would stand
+  // there twice.
   std::optional<sandbox::Descriptor> file = context.files->open(events_file);
   bool shown = file && read_apply_events(file->get()).error_shown;
   if (!exit.success() && !shown) context.log.write(errors);
   co_return exit;
 }
 
-// Made by us, because the engine would make its events for its own user alone, and because room is kept for our own files only.
+// Made by us, because the engine would make its events for its own user alone, and because room is kept for
+// our own files only.
 void make_files(Context& context) {
   const std::string& state = context.spool.meta().state_file;
   context.files->create(events_file);
@@ -130,7 +136,8 @@ Task<Outcome> run_apply(Context& context, std::optional<StateKeeper>& keeper) {
     sandbox::Exit exit = co_await run_command(context);
     if (exit.success()) outcome.ending = Ending::finished;
     outcome.error = exit.success() ? "" : "The apply failed. The log has the engine's message.";
-    if (exit.signal != 0) outcome.error = "The engine was ended by signal " + std::to_string(exit.signal) + ".";
+    if (exit.signal != 0)
+      outcome.error = "The engine was ended by signal " + std::to_string(exit.signal) + ".";
     if (exit.lost) outcome.error = "The sandbox ended before the engine.";
   } catch (const Error& failure) {
     // Even then the engine may have begun; its state counts.

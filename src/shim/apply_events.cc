@@ -41,7 +41,10 @@ std::string made_event(std::string_view line) {
   if (id == std::string_view::npos) return {};
   std::string_view value = line.substr(id + key.size());
   value.remove_suffix(1);
-  json::object hook{{"resource", {{"addr", line.substr(0, end_of_address)}}}, {"action", "create"}, {"id_key", "id"}, {"id_value", value}};
+  json::object hook{{"resource", {{"addr", line.substr(0, end_of_address)}}},
+                    {"action", "create"},
+                    {"id_key", "id"},
+                    {"id_value", value}};
   return json::serialize(json::object{{"type", "apply_complete"}, {"hook", std::move(hook)}}) + "\n";
 }
 
@@ -88,7 +91,8 @@ void ApplyEventReader::take_line(std::string_view line) {
   std::string type = find_string(event.get_object(), "type").value_or("");
   if (type == "apply_complete") take_completed(event.get_object(), events_);
   if (type == "change_summary") take_summary(event.get_object(), events_);
-  if (type == "diagnostic" && find_string(event.get_object(), "@level").value_or("") == "error") events_.error_shown = true;
+  if (type == "diagnostic" && find_string(event.get_object(), "@level").value_or("") == "error")
+    events_.error_shown = true;
 }
 
 std::string TextEvents::feed(std::string_view bytes) {
@@ -127,7 +131,8 @@ std::string import_list(const std::vector<Made>& made, const Instances& saved) {
     auto found = saved.find(address);
     if (found != saved.end() && (found->second.contains(id) || found->second.empty())) continue;
     if (found != saved.end()) {
-      out += "# The saved state has " + address + " with another id: this one replaced it. Remove that one from the state before.\n";
+      out += "# The saved state has " + address +
+             " with another id: this one replaced it. Remove that one from the state before.\n";
     }
     out += "import {\n  to = " + address + "\n  id = " + hcl_string(id) + "\n}\n";
   }

@@ -18,7 +18,7 @@ struct Made {
 /// What an apply's event stream (`-json-into`) tells.
 struct ApplyEvents {
   std::int64_t additions = 0, changes = 0, destructions = 0, imports = 0;
-  std::vector<Made> made;  ///< in order; the last one of an address counts
+  std::vector<Made> made;    ///< in order; the last one of an address counts
   bool error_shown = false;  ///< a diagnostic of severity error is among the events
 };
 
@@ -36,10 +36,12 @@ class ApplyEventReader {
   ApplyEvents events_;
 };
 
-/// Makes events of an engine's output for people, for engines that cannot write them beside it: what was made, and the summary.
+/// Makes events of an engine's output for people, for engines that cannot write them beside it: what was
+/// made, and the summary.
 class TextEvents {
  public:
-  /// Takes the next bytes of the output; returns whole event lines, mostly none. A line over 64 KiB is passed over.
+  /// Takes the next bytes of the output; returns whole event lines, mostly none. A line over 64 KiB is passed
+  /// over.
   std::string feed(std::string_view bytes);
 
  private:
@@ -50,7 +52,8 @@ class TextEvents {
 /// Reads a whole event file; an empty result when it is broken.
 ApplyEvents read_apply_events(int descriptor);
 
-/// Ready `import` blocks of what was made and is not in the state (by address and id); empty when nothing is missing.
+/// Ready `import` blocks of what was made and is not in the state (by address and id); empty when nothing is
+/// missing.
 std::string import_list(const std::vector<Made>& made, const Instances& saved);
 
 }  // namespace terrane::shim

@@ -22,8 +22,11 @@ ApplyEvents read(const std::string& text, std::size_t piece = 3) {
 }
 
 TEST(ApplyEvents, CountsAndRemembersWhatWasMade) {
-  ApplyEvents events = read(complete("a.b", "create", "1") + "no json\n" + complete("a.c", "update", "2") + complete("a.d", "delete", "") +
-                            complete("a.e", "create", "") + R"({"type":"diagnostic","@level":"warn"})" "\n" + complete("a.f", "create", "cut").substr(0, 20));
+  ApplyEvents events = read(complete("a.b", "create", "1") + "no json\n" + complete("a.c", "update", "2") +
+                            complete("a.d", "delete", "") + complete("a.e", "create", "") +
+                            R"({"type":"diagnostic","@level":"warn"})"
+                            "\n" +
+                            complete("a.f", "create", "cut").substr(0, 20));
   EXPECT_EQ(events.additions, 2);
   EXPECT_EQ(events.changes, 1);
   EXPECT_EQ(events.destructions, 1);
@@ -34,9 +37,12 @@ TEST(ApplyEvents, CountsAndRemembersWhatWasMade) {
 }
 
 TEST(ApplyEvents, TheEnginesSummaryCounts) {
-  ApplyEvents events = read(complete("a.b", "create", "1") +
-                            R"({"type":"change_summary","changes":{"add":1,"change":0,"import":2,"remove":3,"operation":"apply"}})" "\n"
-                            R"({"type":"diagnostic","@level":"error"})" "\n");
+  ApplyEvents events = read(
+      complete("a.b", "create", "1") +
+      R"({"type":"change_summary","changes":{"add":1,"change":0,"import":2,"remove":3,"operation":"apply"}})"
+      "\n"
+      R"({"type":"diagnostic","@level":"error"})"
+      "\n");
   EXPECT_EQ(events.additions, 1);
   EXPECT_EQ(events.destructions, 3);
   EXPECT_EQ(events.imports, 2);
@@ -51,8 +57,11 @@ TEST(ApplyEvents, AnEndlessLineIsPassedOver) {
 TEST(TextEvents, AreMadeOfWhatPeopleRead) {
   TextEvents text;
   ApplyEventReader reader;
-  std::string output = "module.m[\"k\"].t.a: Creating...\nmodule.m[\"k\"].t.a: Creation complete after 1m2s [id=i-1]\nt.b: Creation complete after 0s\n" +
-                       std::string(100'000, 'x') + "\n\nApply complete! Resources: 1 imported, 2 added, 3 changed, 4 destroyed.\n";
+  std::string output =
+      "module.m[\"k\"].t.a: Creating...\nmodule.m[\"k\"].t.a: Creation complete after 1m2s [id=i-1]\nt.b: "
+      "Creation complete after 0s\n" +
+      std::string(100'000, 'x') +
+      "\n\nApply complete! Resources: 1 imported, 2 added, 3 changed, 4 destroyed.\n";
   for (char c : output) reader.feed(text.feed(std::string_view(&c, 1)));
   ASSERT_EQ(reader.events().made.size(), 1u);
   EXPECT_EQ(reader.events().made[0].address, "module.m[\"k\"].t.a");
@@ -83,7 +92,11 @@ TEST(Instances, HaveTheAddressesThatTheEngineUses) {
 }
 
 TEST(ImportList, NamesWhatTheStateLacks) {
-  std::vector<Made> made = {{"t.saved", "1"}, {"t.lost[\"x\"]", "i-\"2${a}"}, {"t.replaced", "old"}, {"t.replaced", "new"}, {"t.without_id", "9"}};
+  std::vector<Made> made = {{"t.saved", "1"},
+                            {"t.lost[\"x\"]", "i-\"2${a}"},
+                            {"t.replaced", "old"},
+                            {"t.replaced", "new"},
+                            {"t.without_id", "9"}};
   Instances saved = {{"t.saved", {"1"}}, {"t.replaced", {"before"}}, {"t.without_id", {}}};
   std::string list = import_list(made, saved);
   EXPECT_THAT(list, HasSubstr("import {\n  to = t.lost[\"x\"]\n  id = \"i-\\\"2$${a}\"\n}\n"));

@@ -15,7 +15,8 @@ namespace {
 constexpr std::size_t collected_limit = 1024 * 1024;
 constexpr std::size_t piece_size = 256 * 1024;
 
-sealed::Identity identity_of(const Context& context, const worker_protocol::Slot& slot, const std::string& kind) {
+sealed::Identity identity_of(const Context& context, const worker_protocol::Slot& slot,
+                             const std::string& kind) {
   return {slot.object, kind, context.job.workspace, {{"run", context.job.run}, {"time", iso8601(now())}}};
 }
 
@@ -43,7 +44,8 @@ std::function<bool()> Context::give_up() const {
   return [this] { return ender.ending(); };
 }
 
-Task<sandbox::Exit> run_engine(Context& context, std::vector<std::string> arguments, OnOutput on_output, std::string_view config) {
+Task<sandbox::Exit> run_engine(Context& context, std::vector<std::string> arguments, OnOutput on_output,
+                               std::string_view config) {
   context.check();
   sandbox::Command command;
   command.argv.push_back(std::string(engine_inside) + "/" + context.order.engine.filename().string());
@@ -111,7 +113,8 @@ Task<SpooledObject> seal_output(Context& context, std::vector<std::string> argum
   std::string command = arguments.front();
   sandbox::Exit exit = co_await run_engine(context, std::move(arguments), on_output);
   context.check();
-  if (!exit.success()) throw Error(Code::invalid, "The engine's " + command + " failed: " + std::string(trim(errors)));
+  if (!exit.success())
+    throw Error(Code::invalid, "The engine's " + command + " failed: " + std::string(trim(errors)));
   if (!whole) throw Error(Code::internal, "The engine's output could not be spooled.");
   co_await net::blocking([&] {
     sealed.commit();
@@ -136,7 +139,9 @@ Task<> insist(Context& context, std::string what, std::function<Task<>()> step) 
     } catch (const Error& failure) {
       if (failure.code() != Code::internal || context.ender.cause() == Cause::lease_closed) throw;
       // Once in half a minute: operators watch errors.
-      if (attempt % 30 == 0) log::error(what + " cannot be spooled; trying on", {{"job", context.job.id}, {"error", failure.what()}});
+      if (attempt % 30 == 0)
+        log::error(what + " cannot be spooled; trying on",
+                   {{"job", context.job.id}, {"error", failure.what()}});
     }
     co_await net::sleep_for(std::chrono::seconds(1));
   }

@@ -44,7 +44,8 @@ struct Context {
   Ender ender;
   Pulse pulse;
   std::optional<sandbox::Sandbox> sandbox;  ///< since the preparation
-  bool storage_full = false;                ///< the run directory was seen full when the engine wrote something; often that is soon over
+  bool storage_full =
+      false;  ///< the run directory was seen full when the engine wrote something; often that is soon over
 
   /// Throws EndedEarly when nothing new may be started.
   void check() const;
@@ -53,7 +54,8 @@ struct Context {
 
 using OnOutput = std::function<Task<>(sandbox::Stream, std::string_view)>;
 
-/// Runs the engine in the working directory and suspends until it has ended. Throws EndedEarly when it may not be started any more.
+/// Runs the engine in the working directory and suspends until it has ended. Throws EndedEarly when it may
+/// not be started any more.
 Task<sandbox::Exit> run_engine(Context& context, std::vector<std::string> arguments, OnOutput on_output,
                                std::string_view config = {});
 /// Puts output into the log.
@@ -61,16 +63,18 @@ OnOutput to_log(Context& context);
 /// Collects at most 1 MiB of all output; the beginning is dropped.
 OnOutput into(std::string& text);
 
-/// Seals a file of the run directory under a fresh slot into the spool and returns its entry. Throws Error{invalid} when there is no such file.
+/// Seals a file of the run directory under a fresh slot into the spool and returns its entry. Throws
+/// Error{invalid} when there is no such file.
 Task<SpooledObject> seal_file(Context& context, std::string name, std::string kind);
-/// Seals the standard output of an engine command in the same way; `feed` sees it pass. Throws Error{invalid} with the engine's words when it fails.
+/// Seals the standard output of an engine command in the same way; `feed` sees it pass. Throws Error{invalid}
+/// with the engine's words when it fails.
 Task<SpooledObject> seal_output(Context& context, std::vector<std::string> arguments, std::string kind,
                                 std::function<void(std::string_view)> feed);
 /// Uploads it, for ever if need be, and takes it off the spool.
 Task<> upload(Context& context, SpooledObject spooled);
 
-/// Repeats a step while the node's disk does not take what it writes (Error{internal}): what the engine did must not be lost for want of room. It
-/// gives up when the lease is closed.
+/// Repeats a step while the node's disk does not take what it writes (Error{internal}): what the engine did
+/// must not be lost for want of room. It gives up when the lease is closed.
 Task<> insist(Context& context, std::string what, std::function<Task<>()> step);
 
 /// The SHA-256 of a regular file of the run directory, hexadecimal; empty when there is none.

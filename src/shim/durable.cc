@@ -1,11 +1,10 @@
 #include "shim/durable.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "sandbox/descriptor.h"
@@ -19,7 +18,8 @@ namespace fs = std::filesystem;
 using sandbox::Descriptor;
 
 [[noreturn]] void refuse(std::string_view what, const fs::path& path) {
-  throw Error(Code::internal, std::string(what) + " " + path.string() + " failed: " + std::strerror(errno) + ".");
+  throw Error(Code::internal,
+              std::string(what) + " " + path.string() + " failed: " + std::strerror(errno) + ".");
 }
 
 Descriptor create(const fs::path& path) {
@@ -65,7 +65,8 @@ std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {
     refuse("Opening", path);
   }
   std::string content = read_at(file.get(), 0, limit + 1, path.string());
-  if (content.size() > limit) throw Error(Code::internal, path.string() + " is larger than " + std::to_string(limit) + " bytes.");
+  if (content.size() > limit)
+    throw Error(Code::internal, path.string() + " is larger than " + std::to_string(limit) + " bytes.");
   return content;
 }
 

@@ -6,7 +6,8 @@
 
 #include "sealed/header.h"
 
-/// Files that must be whole after any crash. All block shortly (fsync) and throw Error{internal} that names file and cause.
+/// Files that must be whole after any crash. All block shortly (fsync) and throw Error{internal} that names
+/// file and cause.
 namespace terrane::shim {
 
 /// Replaces a file by its new content, durably: new file, fsync, rename, fsync of the directory. Mode 0600.

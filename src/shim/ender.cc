@@ -29,7 +29,8 @@ struct Ender::State {
   net::Event changed;
 };
 
-Ender::Ender(net::Executor executor, std::chrono::milliseconds grace, std::function<void(std::string_view)> say)
+Ender::Ender(net::Executor executor, std::chrono::milliseconds grace,
+             std::function<void(std::string_view)> say)
     : state_(std::make_shared<State>(executor, grace, std::move(say))) {}
 
 void Ender::attach(sandbox::Sandbox sandbox) {

@@ -13,7 +13,8 @@ namespace terrane::shim {
 /// Why a phase ends before its engine has ended by itself.
 enum class Cause { none, canceled, forced, time_limit, silence, lease_closed };
 
-/// Ends a phase early: SIGINT to the engine, SIGKILL to the sandbox after the grace, or at once. One executor; copies share.
+/// Ends a phase early: SIGINT to the engine, SIGKILL to the sandbox after the grace, or at once. One
+/// executor; copies share.
 class Ender {
  public:
   /// `say` gets a line for the log.

@@ -1,8 +1,7 @@
 #include "shim/engine_files.h"
 
-#include <gmock/gmock.h>
-
 #include <fstream>
+#include <gmock/gmock.h>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -49,12 +48,14 @@ TEST(Override, ReplacesEveryBackend) {
 }
 
 TEST(CliConfig, TheStoreServesWhatItHasAndTheRegistriesTheRest) {
-  std::filesystem::path store = std::filesystem::path(testing::TempDir()) / ("store-" + std::to_string(::getpid()));
+  std::filesystem::path store =
+      std::filesystem::path(testing::TempDir()) / ("store-" + std::to_string(::getpid()));
   std::filesystem::create_directories(store / "registry.opentofu.org/hashicorp/null/3.2.4");
   std::filesystem::create_directories(store / "registry.terraform.io/hashicorp/null/3.2.4");
   std::ofstream(store / "manifest.json") << "[]";
   std::vector<std::string> stored = stored_providers(store);
-  EXPECT_EQ(stored, (std::vector<std::string>{"registry.opentofu.org/hashicorp/null", "registry.terraform.io/hashicorp/null"}));
+  EXPECT_EQ(stored, (std::vector<std::string>{"registry.opentofu.org/hashicorp/null",
+                                              "registry.terraform.io/hashicorp/null"}));
   std::string preferring = cli_config(stored, "tfe.example.com:9443", Secret("tok\"en"), true);
   EXPECT_THAT(preferring, HasSubstr("path = \"/run/terrane/providers\""));
   EXPECT_THAT(preferring, HasSubstr("exclude = [\"registry.opentofu.org/hashicorp/null\", "));
@@ -69,9 +70,12 @@ TEST(Environment, TheWorkspacesVariablesCannotMoveWhatThePlatformNeeds) {
   Job job;
   job.workspace_name = "prod";
   job.environment = {{"TFC_RUN_ID", "run-1"}};
-  job.variables = {{"AWS_REGION", Secret("eu"), true, false}, {"TF_WORKSPACE", Secret("other"), true, false},
-                   {"TF_DATA_DIR", Secret("/tmp/x"), true, false}, {"TF_CLI_CONFIG_FILE", Secret("/tmp/x"), true, false},
-                   {"A=B", Secret("x"), true, false}, {"plain", Secret("x"), false, false}};
+  job.variables = {{"AWS_REGION", Secret("eu"), true, false},
+                   {"TF_WORKSPACE", Secret("other"), true, false},
+                   {"TF_DATA_DIR", Secret("/tmp/x"), true, false},
+                   {"TF_CLI_CONFIG_FILE", Secret("/tmp/x"), true, false},
+                   {"A=B", Secret("x"), true, false},
+                   {"plain", Secret("x"), false, false}};
   std::map<std::string, std::string> environment = engine_environment(job, cli_config_inside);
   EXPECT_EQ(environment["TFC_RUN_ID"], "run-1");
   EXPECT_EQ(environment["AWS_REGION"], "eu");
@@ -89,20 +93,22 @@ TEST(Arguments, EveryOptionOfARunIsPassedOn) {
   job.targets = {"a.b", "c.d"};
   job.replaces = {"e.f[\"g\"]"};
   std::vector<std::string> arguments = plan_arguments(job, "/p");
-  for (const char* wanted : {"-input=false", "-no-color", "-detailed-exitcode", "-out=/p", "-destroy", "-refresh=false", "-target=a.b", "-target=c.d",
-                             "-replace=e.f[\"g\"]"}) {
+  for (const char* wanted : {"-input=false", "-no-color", "-detailed-exitcode", "-out=/p", "-destroy",
+                             "-refresh=false", "-target=a.b", "-target=c.d", "-replace=e.f[\"g\"]"}) {
     EXPECT_THAT(arguments, Contains(wanted));
   }
   EXPECT_THAT(arguments, Not(Contains("-json")));
   Job other;
   other.refresh_only = other.structured_output = true;
-  EXPECT_THAT(plan_arguments(other, "/p"), testing::AllOf(Contains("-refresh-only"), Contains("-json"), Not(Contains("-refresh=false"))));
+  EXPECT_THAT(plan_arguments(other, "/p"),
+              testing::AllOf(Contains("-refresh-only"), Contains("-json"), Not(Contains("-refresh=false"))));
 }
 
 TEST(Arguments, OnlyANewEngineIsAskedForEvents) {
   Job job;
   job.engine = "opentofu";
-  std::map<std::string, bool> wanted = {{"1.12.0", true}, {"1.13.1", true}, {"2.0.0", true}, {"1.11.9", false}, {"1.9.0", false}, {"", false}};
+  std::map<std::string, bool> wanted = {{"1.12.0", true},  {"1.13.1", true}, {"2.0.0", true},
+                                        {"1.11.9", false}, {"1.9.0", false}, {"", false}};
   for (const auto& [version, able] : wanted) {
     job.engine_version = version;
     EXPECT_EQ(writes_events(job), able) << version;
@@ -111,8 +117,10 @@ TEST(Arguments, OnlyANewEngineIsAskedForEvents) {
   job.engine_version = "1.15.9";
   EXPECT_FALSE(writes_events(job));
   job.structured_output = true;
-  EXPECT_EQ(apply_arguments(job, "", "/p"), (std::vector<std::string>{"apply", "-input=false", "-no-color", "-backup=-", "-json", "/p"}));
-  EXPECT_THAT(apply_arguments(job, "/e", "/p"), testing::AllOf(Contains("-json-into=/e"), Not(Contains("-json"))));
+  EXPECT_EQ(apply_arguments(job, "", "/p"),
+            (std::vector<std::string>{"apply", "-input=false", "-no-color", "-backup=-", "-json", "/p"}));
+  EXPECT_THAT(apply_arguments(job, "/e", "/p"),
+              testing::AllOf(Contains("-json-into=/e"), Not(Contains("-json"))));
 }
 
 TEST(Header, HasThreeLinesBeforeAnyNote) {
@@ -121,7 +129,9 @@ TEST(Header, HasThreeLinesBeforeAnyNote) {
   job.engine_version = "1.12.6";
   job.engine_note = "Engine note.";
   job.plan_note = "Plan note.";
-  EXPECT_EQ(log_header(job), "OpenTofu v1.12.6\non linux_amd64\nInitializing plugins and modules...\nEngine note.\nPlan note.\n");
+  EXPECT_EQ(
+      log_header(job),
+      "OpenTofu v1.12.6\non linux_amd64\nInitializing plugins and modules...\nEngine note.\nPlan note.\n");
 }
 
 TEST(Layout, FollowsTheWorkingDirectoryAndTheWorkspace) {

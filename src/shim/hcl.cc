@@ -16,7 +16,8 @@ std::string hcl_string(std::string_view text) {
       case '\r': out += "\\r"; break;
       case '\t': out += "\\t"; break;
       default:
-        if (marker) out.append(2, static_cast<char>(c));
+        if (marker)
+          out.append(2, static_cast<char>(c));
         else if (c < 0x20 || c == 0x7f) {
           char escaped[8];
           std::snprintf(escaped, sizeof escaped, "\\u%04x", c);

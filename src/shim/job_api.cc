@@ -22,9 +22,11 @@ constexpr auto upload_time = 120s;
 /// A file's bytes as the body of a request. The page cache holds what was just written, so it reads in place.
 class FileSource : public http::ByteSource {
  public:
-  explicit FileSource(const std::filesystem::path& path) : file_(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)) {
+  explicit FileSource(const std::filesystem::path& path)
+      : file_(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)) {
     struct stat status{};
-    if (!file_ || ::fstat(file_.get(), &status) != 0) throw Error(Code::internal, "Opening " + path.string() + " failed.");
+    if (!file_ || ::fstat(file_.get(), &status) != 0)
+      throw Error(Code::internal, "Opening " + path.string() + " failed.");
     size_ = static_cast<std::uint64_t>(status.st_size);
   }
   Task<std::size_t> read(std::span<char> into) override {
@@ -55,10 +57,12 @@ std::string detail_of(const std::string& body) {
 
 [[noreturn]] void refuse(int status, const std::string& target, const std::string& body) {
   std::string detail = detail_of(body);
-  std::string text = "The job API answered " + std::to_string(status) + (detail.empty() ? "." : ": " + detail);
+  std::string text =
+      "The job API answered " + std::to_string(status) + (detail.empty() ? "." : ": " + detail);
   Code code = Code::invalid;
   if (status == 409 || status == 404 || status == 410) code = Code::conflict;
-  if (status >= 500 || status == 429 || status == 408 || status == 401 || status == 403) code = Code::unavailable;
+  if (status >= 500 || status == 429 || status == 408 || status == 401 || status == 403)
+    code = Code::unavailable;
   Error error(code, text);
   error.add_context(target.substr(0, target.find('?')));
   throw error;
@@ -70,7 +74,9 @@ json::object object_of(const std::string& body) {
   return document.get_object();
 }
 
-std::string path_of(const Lease& lease, std::string_view what) { return "/job/v1/jobs/" + lease.job + "/" + std::string(what); }
+std::string path_of(const Lease& lease, std::string_view what) {
+  return "/job/v1/jobs/" + lease.job + "/" + std::string(what);
+}
 
 }  // namespace
 
@@ -95,9 +101,10 @@ Task<std::string> JobApi::post(const Lease* lease, std::string target, std::stri
   co_return co_await call(std::move(request));
 }
 
-Task<NodeAnswer> JobApi::report_node(std::string node, std::string name, std::string incarnation, std::size_t capacity,
-                                     std::vector<std::string> jobs) {
-  json::object body{{"name", name}, {"incarnation", incarnation}, {"capacity", capacity}, {"jobs", json::value_from(jobs)}};
+Task<NodeAnswer> JobApi::report_node(std::string node, std::string name, std::string incarnation,
+                                     std::size_t capacity, std::vector<std::string> jobs) {
+  json::object body{
+      {"name", name}, {"incarnation", incarnation}, {"capacity", capacity}, {"jobs", json::value_from(jobs)}};
   std::string text = co_await post(nullptr, "/job/v1/nodes/" + node, json::serialize(body));
   json::object answer = object_of(text);
   NodeAnswer out;
@@ -131,7 +138,8 @@ Task<Wish> JobApi::beat(Lease lease, std::int64_t counter) {
 }
 
 Task<std::vector<Slot>> JobApi::slots(Lease lease, std::size_t count) {
-  std::string text = co_await post(&lease, path_of(lease, "slots"), json::serialize(json::object{{"count", count}}));
+  std::string text =
+      co_await post(&lease, path_of(lease, "slots"), json::serialize(json::object{{"count", count}}));
   json::object answer = object_of(text);
   std::vector<Slot> out;
   if (const json::array* list = find_array(answer, "slots")) {
@@ -145,14 +153,16 @@ Task<std::vector<Slot>> JobApi::slots(Lease lease, std::size_t count) {
 Task<LogAnswer> JobApi::append_log(Lease lease, int segment, std::uint64_t position, std::string bytes) {
   http::ClientRequest request;
   request.method = http::Method::post;
-  request.target = path_of(lease, "log") + "?segment=" + std::to_string(segment) + "&position=" + std::to_string(position);
+  request.target =
+      path_of(lease, "log") + "?segment=" + std::to_string(segment) + "&position=" + std::to_string(position);
   request.headers.add("Content-Type", "application/octet-stream");
   request.headers.add(lease_header, lease.lease);
   request.body = std::move(bytes);
   std::string target = request.target;
   http::ClientResponse response = co_await client_.send(std::move(request));
   std::string body = co_await response.text(answer_limit);
-  if (response.status >= 200 && response.status <= 299) co_return LogAnswer{false, static_cast<std::uint64_t>(require_int(object_of(body), "size"))};
+  if (response.status >= 200 && response.status <= 299)
+    co_return LogAnswer{false, static_cast<std::uint64_t>(require_int(object_of(body), "size"))};
   // 409 means two things; a size tells them apart.
   if (response.status == 409) {
     boost::system::error_code broken;
@@ -178,7 +188,9 @@ Task<> JobApi::put_object(Lease lease, std::string object, std::string kind, std
   co_await call(std::move(request));
 }
 
-Task<> JobApi::post_state(Lease lease, State state) { co_await post(&lease, path_of(lease, "states"), json::serialize(to_json(state))); }
+Task<> JobApi::post_state(Lease lease, State state) {
+  co_await post(&lease, path_of(lease, "states"), json::serialize(to_json(state)));
+}
 
 Task<> JobApi::post_result(Lease lease, Outcome outcome) {
   co_await post(&lease, path_of(lease, "result"), json::serialize(to_json(outcome)));
@@ -202,7 +214,8 @@ Task<> JobApi::fetch(std::string path, int descriptor, std::uint64_t limit) {
     std::string body = co_await response.text(64 * 1024);
     refuse(response.status == 404 || response.status == 410 ? 400 : response.status, "an input", body);
   }
-  if (::ftruncate(descriptor, 0) != 0 || ::lseek(descriptor, 0, SEEK_SET) != 0) throw Error(Code::internal, "Emptying a fetched file failed.");
+  if (::ftruncate(descriptor, 0) != 0 || ::lseek(descriptor, 0, SEEK_SET) != 0)
+    throw Error(Code::internal, "Emptying a fetched file failed.");
   std::vector<char> buffer(256 * 1024);
   std::uint64_t total = 0;
   while (true) {
@@ -215,7 +228,8 @@ Task<> JobApi::fetch(std::string path, int descriptor, std::uint64_t limit) {
     }
     if (got == 0) break;
     total += got;
-    if (total > limit) throw Error(Code::too_large, "An input of the run exceeds " + std::to_string(limit) + " bytes.");
+    if (total > limit)
+      throw Error(Code::too_large, "An input of the run exceeds " + std::to_string(limit) + " bytes.");
     write_fully(descriptor, {buffer.data(), got}, "a fetched file");
   }
   bool cut = response.content_length && *response.content_length != total;

@@ -33,17 +33,20 @@ struct LogAnswer {
   std::uint64_t size = 0;
 };
 
-/// The job API. Every call throws Error: {unavailable} when it may succeed later (not reached, 5xx, 429, 401, 403: a node's certificate may be on its
-/// way), {conflict} when the lease is closed for good (409, 404), {invalid} with the server's word when it refuses for another reason.
-/// Calls about jobs may be repeated at will. One executor.
+/// The job API. Every call throws Error: {unavailable} when it may succeed later (not reached, 5xx, 429, 401,
+/// 403: a node's certificate may be on its way), {conflict} when the lease is closed for good (409, 404),
+/// {invalid} with the server's word when it refuses for another reason. Calls about jobs may be repeated at
+/// will. One executor.
 class JobApi {
  public:
   JobApi(net::Executor executor, http::Endpoint endpoint);
 
-  Task<NodeAnswer> report_node(std::string node, std::string name, std::string incarnation, std::size_t capacity, std::vector<std::string> jobs);
+  Task<NodeAnswer> report_node(std::string node, std::string name, std::string incarnation,
+                               std::size_t capacity, std::vector<std::string> jobs);
   /// Nothing when nothing waits. An answer that is lost on its way is a claim whose lease runs out.
   /// `woken_by` is for the run's trace: message or look.
-  Task<std::optional<worker_protocol::Job>> claim(std::string node, std::string incarnation, std::string woken_by);
+  Task<std::optional<worker_protocol::Job>> claim(std::string node, std::string incarnation,
+                                                  std::string woken_by);
 
   Task<worker_protocol::Wish> beat(Lease lease, std::int64_t counter);
   Task<std::vector<worker_protocol::Slot>> slots(Lease lease, std::size_t count);
@@ -56,7 +59,8 @@ class JobApi {
   Task<> post_lost(Lease lease, std::string error, std::string import_list, bool started);
   Task<> post_recovered(Lease lease, worker_protocol::State state);
 
-  /// Fetches a signed URL path into a file (from its beginning), at most `limit` bytes. Throws Error{too_large} above.
+  /// Fetches a signed URL path into a file (from its beginning), at most `limit` bytes. Throws
+  /// Error{too_large} above.
   Task<> fetch(std::string path, int descriptor, std::uint64_t limit);
 
  private:
@@ -65,8 +69,8 @@ class JobApi {
   http::Client client_;
 };
 
-/// Repeats `attempt` for ever while it throws Error{unavailable}, after pauses of 50 ms to 2 s; everything else it lets through. It gives up,
-/// with the last error, when `give_up` (may be null) says so.
+/// Repeats `attempt` for ever while it throws Error{unavailable}, after pauses of 50 ms to 2 s; everything
+/// else it lets through. It gives up, with the last error, when `give_up` (may be null) says so.
 Task<> persistently(std::function<Task<>()> attempt, std::function<bool()> give_up = {});
 
 }  // namespace terrane::shim

@@ -1,8 +1,8 @@
 #include "shim/json_scan.h"
 
-#include <boost/json/basic_parser_impl.hpp>
-
 #include <vector>
+
+#include <boost/json/basic_parser_impl.hpp>
 
 namespace terrane::shim {
 namespace {
@@ -12,7 +12,8 @@ namespace json = boost::json;
 constexpr std::size_t text_limit = 64 * 1024;
 constexpr std::size_t nesting_limit = 256;
 
-/// What basic_parser calls. `depth_` counts the containers that are open; `path_` holds the first `limit_` steps to the present place.
+/// What basic_parser calls. `depth_` counts the containers that are open; `path_` holds the first `limit_`
+/// steps to the present place.
 class Handler {
  public:
   static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
@@ -20,7 +21,8 @@ class Handler {
   static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
 
-  Handler(std::size_t limit, JsonScan::Callbacks callbacks) : limit_(limit), callbacks_(std::move(callbacks)), path_(limit) {}
+  Handler(std::size_t limit, JsonScan::Callbacks callbacks)
+      : limit_(limit), callbacks_(std::move(callbacks)), path_(limit) {}
 
   bool on_document_begin(boost::system::error_code&) { return true; }
   bool on_document_end(boost::system::error_code&) { return true; }
@@ -36,7 +38,9 @@ class Handler {
     text_.clear();
     return true;
   }
-  bool on_string_part(json::string_view part, std::size_t, boost::system::error_code&) { return collect(part); }
+  bool on_string_part(json::string_view part, std::size_t, boost::system::error_code&) {
+    return collect(part);
+  }
   bool on_string(json::string_view part, std::size_t, boost::system::error_code&) {
     collect(part);
     report(std::string_view(text_));
@@ -45,7 +49,9 @@ class Handler {
   }
   bool on_number_part(json::string_view, boost::system::error_code&) { return true; }
   bool on_int64(std::int64_t value, json::string_view, boost::system::error_code&) { return report(value); }
-  bool on_uint64(std::uint64_t value, json::string_view, boost::system::error_code&) { return report(static_cast<double>(value)); }
+  bool on_uint64(std::uint64_t value, json::string_view, boost::system::error_code&) {
+    return report(static_cast<double>(value));
+  }
   bool on_double(double value, json::string_view, boost::system::error_code&) { return report(value); }
   bool on_bool(bool value, boost::system::error_code&) { return report(value); }
   bool on_null(boost::system::error_code&) { return report(nullptr); }
@@ -65,7 +71,8 @@ class Handler {
     return true;
   }
   bool collect(std::string_view part) {
-    if (depth_ <= limit_ && text_.size() < text_limit) text_.append(part.substr(0, text_limit - text_.size()));
+    if (depth_ <= limit_ && text_.size() < text_limit)
+      text_.append(part.substr(0, text_limit - text_.size()));
     return true;
   }
   bool report(const JsonScan::Scalar& value) {

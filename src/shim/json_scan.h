@@ -9,10 +9,12 @@
 
 namespace terrane::shim {
 
-/// Reads a JSON document of any size piece by piece without building it, and reports what stands near its top.
+/// Reads a JSON document of any size piece by piece without building it, and reports what stands near its
+/// top.
 class JsonScan {
  public:
-  /// Where something stands: the keys of the objects above it, "#" for an element of an array. It lives during the call.
+  /// Where something stands: the keys of the objects above it, "#" for an element of an array. It lives
+  /// during the call.
   using Path = std::span<const std::string>;
   using Scalar = std::variant<std::nullptr_t, bool, std::int64_t, double, std::string_view>;
 

@@ -10,7 +10,9 @@ std::string working_directory_of(const worker_protocol::Job& job) {
   std::string out = "work";
   for (std::string_view part : split(job.working_directory, '/')) {
     if (part.empty() || part == ".") continue;
-    if (part == "..") throw Error(Code::unprocessable, "The working directory \"" + job.working_directory + "\" leads upwards.");
+    if (part == "..")
+      throw Error(Code::unprocessable,
+                  "The working directory \"" + job.working_directory + "\" leads upwards.");
     out += "/" + std::string(part);
   }
   return out;

@@ -3,7 +3,8 @@
 
 #include "worker_protocol/protocol.h"
 
-/// Where shim and worker find things in a run directory: names relative to it, and inside the sandbox where the engine is told them.
+/// Where shim and worker find things in a run directory: names relative to it, and inside the sandbox where
+/// the engine is told them.
 namespace terrane::shim {
 
 inline constexpr const char* archive_file = "home/configuration.tar.gz";

@@ -15,8 +15,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto quick_collect = 3ms;   // nothing is under way: what comes in one burst goes together
-constexpr auto busy_collect = 20ms;   // a request is under way, so waiting costs nothing
+constexpr auto quick_collect = 3ms;  // nothing is under way: what comes in one burst goes together
+constexpr auto busy_collect = 20ms;  // a request is under way, so waiting costs nothing
 constexpr std::size_t request_limit = 1024 * 1024;
 constexpr std::size_t record_size = sealed::record_limit;
 
@@ -29,13 +29,17 @@ sandbox::Descriptor open_append(const std::filesystem::path& path) {
 }  // namespace
 
 struct LogShipper::Impl {
-  Impl(net::Executor executor, JobApi& job_api, const Spool& of, const sealed::DataKey& key, std::uint64_t most)
+  Impl(net::Executor executor, JobApi& job_api, const Spool& of, const sealed::DataKey& key,
+       std::uint64_t most)
       : api(job_api),
         spool(of),
         lease{of.meta().job, of.meta().lease},
         segment(of.meta().log_segment),
-        sealer(key, {of.meta().log_object, std::string(sealed::log_kind), of.meta().workspace,
-                     {{"attempt", std::to_string(of.meta().attempt)}, {"run", of.meta().run}}},
+        sealer(key,
+               {of.meta().log_object,
+                std::string(sealed::log_kind),
+                of.meta().workspace,
+                {{"attempt", std::to_string(of.meta().attempt)}, {"run", of.meta().run}}},
                0),
         file(open_append(of.log_file())),
         limit(most),
@@ -56,20 +60,20 @@ struct LogShipper::Impl {
   sealed::LogSealer sealer;
   sandbox::Descriptor file;
   std::uint64_t limit;
-  std::string buffer;            // text that is not sealed yet
-  std::string backlog;           // sealed bytes that the disk did not take yet; bounded like the log
+  std::string buffer;   // text that is not sealed yet
+  std::string backlog;  // sealed bytes that the disk did not take yet; bounded like the log
   bool disk_failed = false;
-  std::uint64_t taken = 0;       // bytes of text so far
+  std::uint64_t taken = 0;  // bytes of text so far
   bool dropping = false;
   bool at_line_start = true;
   std::uint64_t sealed_size = 0;
   std::uint64_t acknowledged = 0;
   bool shipping = false;
-  bool closed = false;           // no text comes any more
-  std::string end;               // the last record, sealed and not shown yet
-  bool ended = false;            // destroyed or the lease is closed
+  bool closed = false;  // no text comes any more
+  std::string end;      // the last record, sealed and not shown yet
+  bool ended = false;   // destroyed or the lease is closed
   std::exception_ptr failure;
-  net::Event changed;            // something to collect or to ship
+  net::Event changed;  // something to collect or to ship
   net::Event acknowledged_more;
 };
 
@@ -80,9 +84,11 @@ void LogShipper::Impl::append(std::string_view bytes) {
     sealed_size += backlog.size();
     backlog.clear();
   } catch (const Error& error) {
-    // A full disk. A record is made once, so these bytes wait; what was written of them goes, or a reader would find half a record.
+    // A full disk. A record is made once, so these bytes wait; what was written of them goes, or a reader
+    // would find half a record.
     if (::ftruncate(file.get(), static_cast<off_t>(sealed_size)) != 0) throw;
-    if (!std::exchange(disk_failed, true)) log::error("the log cannot be spooled", {{"job", lease.job}, {"error", error.what()}});
+    if (!std::exchange(disk_failed, true))
+      log::error("the log cannot be spooled", {{"job", lease.job}, {"error", error.what()}});
   }
 }
 
@@ -112,14 +118,17 @@ Task<> LogShipper::Impl::collect(std::shared_ptr<Impl> self) {
       co_await self->changed.wait_for(self->backlog.empty() ? 10s : 1s);
       continue;
     }
-    co_await net::sleep_for(self->shipping ? net::Clock::duration(busy_collect) : net::Clock::duration(quick_collect));
+    co_await net::sleep_for(self->shipping ? net::Clock::duration(busy_collect)
+                                           : net::Clock::duration(quick_collect));
     self->flush();
     self->changed.notify();
   }
 }
 
 Task<> LogShipper::Impl::ship_once() {
-  std::string bytes = read_at(file.get(), acknowledged, std::min<std::uint64_t>(request_limit, sealed_size - acknowledged), "the spooled log");
+  std::string bytes =
+      read_at(file.get(), acknowledged, std::min<std::uint64_t>(request_limit, sealed_size - acknowledged),
+              "the spooled log");
   LogAnswer answer = co_await api.append_log(lease, segment, acknowledged, std::move(bytes));
   // A size that is behind ours: the other side lost what it had not made durable, and gets it again.
   acknowledged = std::min(answer.size, sealed_size);
@@ -138,7 +147,8 @@ Task<> LogShipper::Impl::ship(std::shared_ptr<Impl> self) {
       co_await persistently(attempt, [&self] { return self->ended; });
       self->shipping = false;
       self->acknowledged_more.notify();
-      if (self->acknowledged <= before) co_await net::sleep_for(busy_collect);  // it lost something: no hurry to ask again
+      if (self->acknowledged <= before)
+        co_await net::sleep_for(busy_collect);  // it lost something: no hurry to ask again
     }
   } catch (const Error& failure) {
     self->failure = std::current_exception();
@@ -148,9 +158,11 @@ Task<> LogShipper::Impl::ship(std::shared_ptr<Impl> self) {
   self->acknowledged_more.notify();
 }
 
-LogShipper::LogShipper(net::Executor executor, JobApi& api, const Spool& spool, const sealed::DataKey& key, std::uint64_t limit)
+LogShipper::LogShipper(net::Executor executor, JobApi& api, const Spool& spool, const sealed::DataKey& key,
+                       std::uint64_t limit)
     : impl_(std::make_shared<Impl>(executor, api, spool, key, limit)) {
-  // The key may seal one segment once: what an earlier shim of this lease left (there is none) is never continued.
+  // The key may seal one segment once: what an earlier shim of this lease left (there is none) is never
+  // continued.
   if (::ftruncate(impl_->file.get(), 0) != 0) throw Error(Code::internal, "Emptying the spooled log failed.");
   impl_->append(impl_->sealer.begin());
   if (impl_->segment == 1) impl_->buffer = "\x02";
@@ -168,7 +180,8 @@ void LogShipper::write(std::string_view text) {
   if (impl_->taken + text.size() > impl_->limit) {
     impl_->dropping = true;
     impl_->take(text.substr(0, impl_->limit - impl_->taken));
-    say("The log exceeds its limit of " + std::to_string(impl_->limit >> 20) + " MiB. The rest of the output is not kept; the run goes on.");
+    say("The log exceeds its limit of " + std::to_string(impl_->limit >> 20) +
+        " MiB. The rest of the output is not kept; the run goes on.");
     return;
   }
   if (text.find_first_of("\x02\x03") == std::string_view::npos) return impl_->take(text);
@@ -211,20 +224,25 @@ Task<bool> LogShipper::caught_up(net::Clock::duration limit) {
   self->flush();
   self->changed.notify();
   auto all = [&self] { return self->acknowledged >= self->sealed_size && self->backlog.empty(); };
-  while (!all() && !self->ended && net::Clock::now() < deadline) co_await self->acknowledged_more.wait_for(deadline - net::Clock::now());
+  while (!all() && !self->ended && net::Clock::now() < deadline)
+    co_await self->acknowledged_more.wait_for(deadline - net::Clock::now());
   co_return all();
 }
 
-Task<> ship_segment(JobApi& api, Lease lease, int segment, std::filesystem::path file, std::uint64_t size, std::function<bool()> give_up) {
+Task<> ship_segment(JobApi& api, Lease lease, int segment, std::filesystem::path file, std::uint64_t size,
+                    std::function<bool()> give_up) {
   sandbox::Descriptor opened(::open(file.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!opened) throw Error(Code::internal, "Opening " + file.string() + " failed.");
   // An empty piece at the end asks how much is there.
   std::uint64_t position = size;
   bool asked = false;
   while (!asked || position < size) {
-    std::string bytes = read_at(opened.get(), position, std::min<std::uint64_t>(request_limit, size - position), "a spooled log");
+    std::string bytes = read_at(opened.get(), position,
+                                std::min<std::uint64_t>(request_limit, size - position), "a spooled log");
     LogAnswer answer;
-    std::function<Task<>()> attempt = [&]() -> Task<> { answer = co_await api.append_log(lease, segment, position, bytes); };
+    std::function<Task<>()> attempt = [&]() -> Task<> {
+      answer = co_await api.append_log(lease, segment, position, bytes);
+    };
     co_await persistently(attempt, give_up);
     bool progress = !asked || answer.size > position;
     position = std::min(answer.size, size);

@@ -6,9 +6,8 @@ namespace terrane::shim {
 namespace {
 
 json::object to_json(const http::Endpoint& api) {
-  return {{"host", api.host},     {"port", api.port},
-          {"unix", api.unix_path.string()}, {"tls", api.tls},
-          {"ca_pem", api.ca_pem}, {"certificate_pem", api.certificate_pem},
+  return {{"host", api.host},      {"port", api.port},     {"unix", api.unix_path.string()},
+          {"tls", api.tls},        {"ca_pem", api.ca_pem}, {"certificate_pem", api.certificate_pem},
           {"key_pem", api.key_pem}};
 }
 
@@ -41,7 +40,10 @@ http::Endpoint api_from(const json::object& object) {
 json::object to_json(const ShimOrder& order) {
   return {{"job", worker_protocol::to_json(order.job)},
           {"api", to_json(order.api)},
-          {"platform", {{"unix", order.platform.unix_path.string()}, {"host", order.platform.host}, {"port", order.platform.port}}},
+          {"platform",
+           {{"unix", order.platform.unix_path.string()},
+            {"host", order.platform.host},
+            {"port", order.platform.port}}},
           {"engine", order.engine.string()},
           {"engine_error", order.engine_error},
           {"providers", order.providers.string()},
@@ -65,6 +67,8 @@ ShimOrder order_from_json(const json::object& object) {
   return order;
 }
 
-std::filesystem::path kept_record(const std::filesystem::path& kept, const std::string& run) { return kept / (run + ".json"); }
+std::filesystem::path kept_record(const std::filesystem::path& kept, const std::string& run) {
+  return kept / (run + ".json");
+}
 
 }  // namespace terrane::shim

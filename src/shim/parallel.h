@@ -10,7 +10,8 @@ namespace terrane::shim {
 /// Several coroutines at a time, all of which end before `wait` returns. One executor.
 class Parallel {
  public:
-  explicit Parallel(net::Executor executor) : executor_(executor), state_(std::make_shared<State>(executor)) {}
+  explicit Parallel(net::Executor executor)
+      : executor_(executor), state_(std::make_shared<State>(executor)) {}
 
   void add(Task<> task) {
     ++state_->running;

@@ -43,7 +43,8 @@ Task<Outcome> execute(Context& context, Parallel& uploads, std::optional<StateKe
   } catch (const Error& failure) {
     if (context.ender.cause() == Cause::lease_closed) co_return outcome;
     bool ours = failure.code() == Code::internal;
-    log::write(ours ? log::Level::error : log::Level::info, "a phase failed", {{"job", context.job.id}, {"error", failure.what()}});
+    log::write(ours ? log::Level::error : log::Level::info, "a phase failed",
+               {{"job", context.job.id}, {"error", failure.what()}});
     outcome.error = ours ? "The run failed inside the platform: " + failure.detail() : failure.detail();
     context.log.say("Error: " + outcome.error);
   }
@@ -61,10 +62,13 @@ void name_cause(Context& context, Outcome& outcome) {
       outcome.error.clear();
       return;
     case Cause::time_limit:
-      outcome.error = "The " + phase + " exceeded its time limit of " + in_words(context.job.time_limit) + ".";
+      outcome.error =
+          "The " + phase + " exceeded its time limit of " + in_words(context.job.time_limit) + ".";
       break;
     case Cause::silence:
-      outcome.error = "The " + phase + " was ended because the platform did not answer its node for most of " + in_words(context.job.grace) + ".";
+      outcome.error = "The " + phase +
+                      " was ended because the platform did not answer its node for most of " +
+                      in_words(context.job.grace) + ".";
       break;
     case Cause::none:
     case Cause::lease_closed: break;
@@ -86,7 +90,8 @@ Task<> end_sandbox(Context& context) {
   co_await context.sandbox->ended();
 }
 
-Task<> send_everything(Context& context, Parallel& uploads, std::optional<StateKeeper>& keeper, Outcome& outcome) {
+Task<> send_everything(Context& context, Parallel& uploads, std::optional<StateKeeper>& keeper,
+                       Outcome& outcome) {
   std::string refusal;
   try {
     co_await uploads.wait();
@@ -106,11 +111,13 @@ Task<> send_everything(Context& context, Parallel& uploads, std::optional<StateK
 }
 
 Task<> remember_directory(Context& context, const Outcome& outcome) {
-  bool worth = context.job.phase == Phase::plan && outcome.ending == Ending::finished && !context.order.kept.empty();
+  bool worth =
+      context.job.phase == Phase::plan && outcome.ending == Ending::finished && !context.order.kept.empty();
   if (!worth) co_return;
   std::string hash = co_await hash_of(context, plan_file);
   // The directory does not outlive the machine's power either.
-  write_whole(kept_record(context.order.kept, context.job.run), json::serialize(json::object{{"plan_sha256", hash}}));
+  write_whole(kept_record(context.order.kept, context.job.run),
+              json::serialize(json::object{{"plan_sha256", hash}}));
 }
 
 }  // namespace
@@ -135,7 +142,9 @@ Task<PhaseEnd> run_phase(Context& context) {
 
   try {
     co_await remember_directory(context, outcome);
-    std::function<Task<>()> write_result = [&] { return net::blocking([&] { context.spool.write_result(outcome); }); };
+    std::function<Task<>()> write_result = [&] {
+      return net::blocking([&] { context.spool.write_result(outcome); });
+    };
     co_await insist(context, "the result", write_result);
     co_await send_everything(context, uploads, keeper, outcome);
   } catch (const Error& failure) {

@@ -10,8 +10,9 @@ enum class PhaseEnd : int {
   closed = 3,    ///< the lease was closed: the spool stays, for recovery
 };
 
-/// Runs one phase from the first beat to the acknowledged result. Suspends for as long as it takes. What it throws is a defect or a broken
-/// machine; the spool then stays for the worker. When the lease is closed, uploads may still be under way in the context, which must live on.
+/// Runs one phase from the first beat to the acknowledged result. Suspends for as long as it takes. What it
+/// throws is a defect or a broken machine; the spool then stays for the worker. When the lease is closed,
+/// uploads may still be under way in the context, which must live on.
 Task<PhaseEnd> run_phase(Context& context);
 
 }  // namespace terrane::shim

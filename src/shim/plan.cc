@@ -20,8 +20,9 @@ Task<> keep_plan(Context& context, Parallel& uploads, Outcome& outcome) {
 
 Task<> keep_json(Context& context, Parallel& uploads, Outcome& outcome) {
   PlanCounter counter;
-  SpooledObject spooled = co_await seal_output(context, {"show", "-json", "-no-color", inside(plan_file)}, "plan-json",
-                                               [&counter](std::string_view text) { counter.feed(text); });
+  SpooledObject spooled =
+      co_await seal_output(context, {"show", "-json", "-no-color", inside(plan_file)}, "plan-json",
+                           [&counter](std::string_view text) { counter.feed(text); });
   if (!counter.finish()) throw Error(Code::invalid, "The engine's JSON of the plan is not complete.");
   outcome.json_object = spooled.object;
   outcome.additions = counter.counts().additions;
@@ -41,13 +42,15 @@ Task<> keep_schemas(Context& context, Parallel& uploads, Outcome& outcome) {
 
 Task<Outcome> run_plan(Context& context, Parallel& uploads) {
   co_await prepare(context);
-  sandbox::Exit exit = co_await run_engine(context, plan_arguments(context.job, inside(plan_file)), to_log(context));
+  sandbox::Exit exit =
+      co_await run_engine(context, plan_arguments(context.job, inside(plan_file)), to_log(context));
   bool finished = !exit.lost && exit.signal == 0 && (exit.code == 0 || exit.code == 2);
   context.check();
   Outcome outcome;
   if (!finished) {
     outcome.error = "The plan failed. The log has the engine's message.";
-    if (exit.signal != 0) outcome.error = "The engine was ended by signal " + std::to_string(exit.signal) + ".";
+    if (exit.signal != 0)
+      outcome.error = "The engine was ended by signal " + std::to_string(exit.signal) + ".";
     if (exit.lost) outcome.error = "The sandbox ended before the engine.";
     co_return outcome;
   }

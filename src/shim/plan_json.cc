@@ -9,7 +9,9 @@ struct PlanCounter::Impl {
   bool managed = false;
   std::unique_ptr<JsonScan> scan;
 
-  static bool in_change(JsonScan::Path path) { return path.size() >= 2 && path[0] == "resource_changes" && path[1] == "#"; }
+  static bool in_change(JsonScan::Path path) {
+    return path.size() >= 2 && path[0] == "resource_changes" && path[1] == "#";
+  }
 
   void begin(JsonScan::Path path) {
     if (!in_change(path)) return;
@@ -37,7 +39,8 @@ struct PlanCounter::Impl {
 PlanCounter::PlanCounter() : impl_(new Impl) {
   Impl* impl = impl_.get();
   impl->scan = std::make_unique<JsonScan>(
-      5, JsonScan::Callbacks{.scalar = [impl](JsonScan::Path path, const JsonScan::Scalar& value) { impl->scalar(path, value); },
+      5, JsonScan::Callbacks{.scalar = [impl](JsonScan::Path path,
+                                              const JsonScan::Scalar& value) { impl->scalar(path, value); },
                              .begin = [impl](JsonScan::Path path) { impl->begin(path); },
                              .end = [impl](JsonScan::Path path) { impl->end(path); }});
 }

@@ -5,7 +5,8 @@
 
 namespace terrane::shim {
 
-/// What a plan does to managed resources, as the engine's own summary counts it: a replacement is an addition and a destruction.
+/// What a plan does to managed resources, as the engine's own summary counts it: a replacement is an addition
+/// and a destruction.
 struct PlanCounts {
   std::int64_t additions = 0, changes = 0, destructions = 0, imports = 0;
 };

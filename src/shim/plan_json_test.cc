@@ -1,19 +1,20 @@
 #include "shim/plan_json.h"
 
 #include <gtest/gtest.h>
-
 #include <string>
 
 namespace terrane::shim {
 namespace {
 
 std::string change(const std::string& mode, const std::string& actions, const std::string& more = "") {
-  return R"({"address":"a.b","mode":")" + mode + R"(","change":{"actions":)" + actions + R"(,"before":{"actions":["create"]})" + more + "}}";
+  return R"({"address":"a.b","mode":")" + mode + R"(","change":{"actions":)" + actions +
+         R"(,"before":{"actions":["create"]})" + more + "}}";
 }
 
 PlanCounts count(const std::string& document, std::size_t piece, bool whole = true) {
   PlanCounter counter;
-  for (std::size_t i = 0; i < document.size(); i += piece) counter.feed(std::string_view(document).substr(i, piece));
+  for (std::size_t i = 0; i < document.size(); i += piece)
+    counter.feed(std::string_view(document).substr(i, piece));
   EXPECT_EQ(counter.finish(), whole);
   return counter.counts();
 }
@@ -21,15 +22,18 @@ PlanCounts count(const std::string& document, std::size_t piece, bool whole = tr
 std::string plan_of(std::initializer_list<std::string> changes) {
   std::string list;
   for (const std::string& item : changes) list += (list.empty() ? "" : ",") + item;
-  return R"({"format_version":"1.2","resource_drift":[)" + change("managed", R"(["delete"])") + R"(],"resource_changes":[)" + list +
+  return R"({"format_version":"1.2","resource_drift":[)" + change("managed", R"(["delete"])") +
+         R"(],"resource_changes":[)" + list +
          R"(],"planned_values":{"resource_changes":[{"mode":"managed"}]}})";
 }
 
 TEST(PlanCounter, CountsAsTheEngineDoes) {
-  std::string document = plan_of({change("managed", R"(["create"])"), change("managed", R"(["update"])"), change("managed", R"(["delete"])"),
-                                  change("managed", R"(["delete","create"])"), change("managed", R"(["create","delete"])"),
-                                  change("managed", R"(["no-op"])"), change("managed", R"(["forget"])"), change("data", R"(["read"])"),
-                                  change("managed", R"(["no-op"])", R"(,"importing":{"id":"x"})")});
+  std::string document =
+      plan_of({change("managed", R"(["create"])"), change("managed", R"(["update"])"),
+               change("managed", R"(["delete"])"), change("managed", R"(["delete","create"])"),
+               change("managed", R"(["create","delete"])"), change("managed", R"(["no-op"])"),
+               change("managed", R"(["forget"])"), change("data", R"(["read"])"),
+               change("managed", R"(["no-op"])", R"(,"importing":{"id":"x"})")});
   for (std::size_t piece : {std::size_t{1}, std::size_t{7}, document.size()}) {
     PlanCounts counts = count(document, piece);
     EXPECT_EQ(counts.additions, 3);

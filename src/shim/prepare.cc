@@ -21,7 +21,8 @@ Task<> start_sandbox(Context& context) {
   const worker_protocol::Job& job = context.job;
   sandbox::SandboxSpec spec;
   spec.binds.push_back({context.order.engine.parent_path(), std::string(engine_inside), false});
-  if (!context.order.providers.empty()) spec.binds.push_back({context.order.providers, std::string(providers_inside), false});
+  if (!context.order.providers.empty())
+    spec.binds.push_back({context.order.providers, std::string(providers_inside), false});
   std::vector<std::string> stored = stored_providers(context.order.providers);
   spec.files[std::string(cli_config_inside)] = cli_config(stored, job.hostname, job.run_token, true);
   spec.files[std::string(direct_config_inside)] = cli_config(stored, job.hostname, job.run_token, false);
@@ -46,8 +47,9 @@ Task<> unpack_configuration(Context& context) {
   const worker_protocol::Job& job = context.job;
   std::string output;
   sandbox::Command command;
-  command.argv = {sandbox::binary_inside, "unpack", inside(archive_file), sandbox::work_inside, std::to_string(job.disk_bytes),
-                  job.working_directory};
+  command.argv = {sandbox::binary_inside,         "unpack",
+                  inside(archive_file),           sandbox::work_inside,
+                  std::to_string(job.disk_bytes), job.working_directory};
   command.environment = {{"PATH", "/usr/bin:/bin"}};
   command.on_output = into(output);
   context.check();
@@ -64,7 +66,8 @@ void write_engine_files(Context& context) {
   std::string directory = working_directory_of(context.job);
   std::optional<struct stat> status = context.files->look(directory);
   if (!status || !S_ISDIR(status->st_mode)) {
-    throw Error(Code::unprocessable, "The working directory \"" + context.job.working_directory + "\" is not in the configuration.");
+    throw Error(Code::unprocessable, "The working directory \"" + context.job.working_directory +
+                                         "\" is not in the configuration.");
   }
   context.files->write(directory + "/" + std::string(override_name), override_file());
   context.files->write(directory + "/" + std::string(variables_name), variables_file(context.job.variables));
@@ -88,7 +91,8 @@ Task<> initialize(Context& context) {
   }
   if (!exit.success()) context.log.write(output);
   context.check();
-  if (!exit.success()) throw Error(Code::unprocessable, "The initialization failed. The log has the engine's message.");
+  if (!exit.success())
+    throw Error(Code::unprocessable, "The initialization failed. The log has the engine's message.");
 }
 
 // The state goes in place after `init`, which refuses to find one.
@@ -108,7 +112,9 @@ Task<std::optional<StateFacts>> place_state(Context& context) {
 }
 
 Task<> provide_plan(Context& context) {
-  if (!context.order.kept_plan_sha256.empty() && co_await hash_of(context, plan_file) == context.order.kept_plan_sha256) co_return;
+  if (!context.order.kept_plan_sha256.empty() &&
+      co_await hash_of(context, plan_file) == context.order.kept_plan_sha256)
+    co_return;
   co_await fetch(context, context.job.plan_path, plan_file, "plan file");
 }
 

@@ -11,8 +11,9 @@ struct Prepared {
   std::optional<StateFacts> state;  ///< the state that was put in place
 };
 
-/// Gets everything ready for the engine's command: sandbox, configuration, variables, `init`, state, and for an apply the plan file. Waits for the
-/// first confirmed beat before anything executes. Throws Error (for the run) and EndedEarly.
+/// Gets everything ready for the engine's command: sandbox, configuration, variables, `init`, state, and for
+/// an apply the plan file. Waits for the first confirmed beat before anything executes. Throws Error (for the
+/// run) and EndedEarly.
 Task<Prepared> prepare(Context& context);
 
 }  // namespace terrane::shim

@@ -58,14 +58,18 @@ Task<> Pulse::Impl::beat(std::shared_ptr<Impl> self) {
     }
     self->changed.notify();
     net::Clock::time_point next = sent + pause;
-    while (!self->stopped && net::Clock::now() < next) co_await self->changed.wait_for(next - net::Clock::now());
+    while (!self->stopped && net::Clock::now() < next)
+      co_await self->changed.wait_for(next - net::Clock::now());
   }
 }
 
-// The times leave the engine room to save its state before the kill, and the kill before the lock is given free.
+// The times leave the engine room to save its state before the kill, and the kill before the lock is given
+// free.
 Task<> Pulse::Impl::watch_silence(std::shared_ptr<Impl> self) {
-  std::chrono::milliseconds interrupt_at = self->grace - std::min<std::chrono::milliseconds>(3min, self->grace * 3 / 10);
-  std::chrono::milliseconds kill_at = self->grace - std::min<std::chrono::milliseconds>(1min, self->grace / 10);
+  std::chrono::milliseconds interrupt_at =
+      self->grace - std::min<std::chrono::milliseconds>(3min, self->grace * 3 / 10);
+  std::chrono::milliseconds kill_at =
+      self->grace - std::min<std::chrono::milliseconds>(1min, self->grace / 10);
   while (!self->stopped) {
     net::Clock::time_point now = net::Clock::now();
     if (now >= self->confirmed + kill_at) {
@@ -73,7 +77,8 @@ Task<> Pulse::Impl::watch_silence(std::shared_ptr<Impl> self) {
       co_return;
     }
     if (now >= self->confirmed + interrupt_at) self->ender.interrupt(Cause::silence);
-    net::Clock::time_point next = self->confirmed + (now >= self->confirmed + interrupt_at ? kill_at : interrupt_at);
+    net::Clock::time_point next =
+        self->confirmed + (now >= self->confirmed + interrupt_at ? kill_at : interrupt_at);
     co_await self->changed.wait_for(next - now);
   }
 }

@@ -8,8 +8,9 @@
 
 namespace terrane::shim {
 
-/// The beats of a phase: each 2 s one goes to the control plane, and its answer carries what is wished. When no beat has been confirmed for most
-/// of the job's grace, the engine is ended, so that nothing executes any more when the control plane gives the workspace free. One executor.
+/// The beats of a phase: each 2 s one goes to the control plane, and its answer carries what is wished. When
+/// no beat has been confirmed for most of the job's grace, the engine is ended, so that nothing executes any
+/// more when the control plane gives the workspace free. One executor.
 class Pulse {
  public:
   /// `grace` 0: silence ends nothing.

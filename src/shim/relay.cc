@@ -1,5 +1,8 @@
 #include "shim/relay.h"
 
+#include <array>
+#include <sys/socket.h>
+
 #include <boost/asio/connect.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -7,9 +10,6 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <sys/socket.h>
-
-#include <array>
 
 #include "base/log.h"
 
@@ -46,14 +46,17 @@ Task<> copy(std::shared_ptr<Link> link, Socket& from, Socket& to) {
   std::array<char, 16 * 1024> buffer;
   boost::system::error_code failure;
   while (!failure) {
-    std::size_t got = co_await from.async_read_some(asio::buffer(buffer), asio::redirect_error(asio::use_awaitable, failure));
+    std::size_t got = co_await from.async_read_some(asio::buffer(buffer),
+                                                    asio::redirect_error(asio::use_awaitable, failure));
     link->active = net::Clock::now();
     if (failure == asio::error::eof) {
       boost::system::error_code none;
       to.shutdown(asio::socket_base::shutdown_send, none);
       break;
     }
-    if (!failure) co_await asio::async_write(to, asio::buffer(buffer.data(), got), asio::redirect_error(asio::use_awaitable, failure));
+    if (!failure)
+      co_await asio::async_write(to, asio::buffer(buffer.data(), got),
+                                 asio::redirect_error(asio::use_awaitable, failure));
   }
   if (failure && failure != asio::error::eof) link->close();
   --link->running;
@@ -68,7 +71,8 @@ Task<> connect(Socket& socket, const Platform& platform) {
     co_return;
   }
   asio::ip::tcp::resolver resolver(executor);
-  auto found = co_await resolver.async_resolve(platform.host, std::to_string(platform.port), asio::use_awaitable);
+  auto found =
+      co_await resolver.async_resolve(platform.host, std::to_string(platform.port), asio::use_awaitable);
   asio::ip::tcp::socket chosen(executor);
   co_await asio::async_connect(chosen, found, asio::use_awaitable);
   chosen.set_option(asio::ip::tcp::no_delay(true));
@@ -102,11 +106,13 @@ Task<> accept(std::shared_ptr<Relay> relay, int listener) {
   net::Executor executor = co_await asio::this_coro::executor;
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  bool six = ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0 && address.ss_family == AF_INET6;
+  bool six = ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+             address.ss_family == AF_INET6;
   asio::ip::tcp::acceptor acceptor(executor, six ? asio::ip::tcp::v6() : asio::ip::tcp::v4(), listener);
   while (true) {
     boost::system::error_code failure;
-    asio::ip::tcp::socket inner = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
+    asio::ip::tcp::socket inner =
+        co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, failure));
     if (failure) {
       co_await net::sleep_for(100ms);  // no descriptors, or a connection that was gone at once
       continue;

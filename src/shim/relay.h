@@ -15,8 +15,9 @@ struct Platform {
   std::uint16_t port = 0;
 };
 
-/// Accepts connections on the listening sockets (which it owns from now on, inside the sandbox's network) and copies their bytes to and from the
-/// platform, for ever: at most 64 at a time, each closed after 5 minutes without a byte.
+/// Accepts connections on the listening sockets (which it owns from now on, inside the sandbox's network) and
+/// copies their bytes to and from the platform, for ever: at most 64 at a time, each closed after 5 minutes
+/// without a byte.
 void start_relay(net::Executor executor, const std::vector<int>& listeners, Platform platform);
 
 }  // namespace terrane::shim

@@ -3,11 +3,10 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <thread>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
-
-#include <thread>
 
 #include "sandbox/descriptor.h"
 
@@ -50,7 +49,8 @@ std::string read_to_end(int socket) {
   std::string text;
   char buffer[4096];
   ssize_t got;
-  while ((got = ::read(socket, buffer, sizeof buffer)) > 0) text.append(buffer, static_cast<std::size_t>(got));
+  while ((got = ::read(socket, buffer, sizeof buffer)) > 0)
+    text.append(buffer, static_cast<std::size_t>(got));
   return got == 0 ? text : text + " (no end)";
 }
 

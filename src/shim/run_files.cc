@@ -1,13 +1,12 @@
 #include "shim/run_files.h"
 
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -18,14 +17,16 @@ namespace {
 using sandbox::Descriptor;
 
 [[noreturn]] void refuse(std::string_view what, std::string_view name, int number) {
-  throw Error(Code::internal, std::string(what) + " " + std::string(name) + " failed: " + std::strerror(number) + ".");
+  throw Error(Code::internal,
+              std::string(what) + " " + std::string(name) + " failed: " + std::strerror(number) + ".");
 }
 
 std::string_view last_part(std::string_view name) { return name.substr(name.rfind('/') + 1); }
 
 }  // namespace
 
-RunFiles::RunFiles(const std::filesystem::path& root) : root_(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
+RunFiles::RunFiles(const std::filesystem::path& root)
+    : root_(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
   if (!root_) refuse("Opening", root.string(), errno);
 }
 
@@ -36,7 +37,8 @@ int RunFiles::open_beneath(std::string_view name, std::uint64_t flags, std::uint
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   std::string path(name.empty() ? "." : name);
   long result = -1;
-  // EAGAIN: something was renamed while the kernel looked whether the name stays beneath. A sandbox may do that for ever; we do not.
+  // EAGAIN: something was renamed while the kernel looked whether the name stays beneath. A sandbox may do
+  // that for ever; we do not.
   for (int attempt = 0; attempt < 100; ++attempt) {
     result = ::syscall(SYS_openat2, root_.get(), path.c_str(), &how, sizeof how);
     if (result >= 0 || (errno != EAGAIN && errno != EINTR)) break;
@@ -74,7 +76,8 @@ Descriptor RunFiles::create(std::string_view name) const {
   if (!parent) refuse("Making", name, ENOENT);
   std::string last(last_part(name));
   ::unlinkat(parent.get(), last.c_str(), 0);
-  Descriptor file(::openat(parent.get(), last.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660));
+  Descriptor file(
+      ::openat(parent.get(), last.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660));
   if (!file || ::fchmod(file.get(), 0660) != 0) refuse("Making", name, errno);
   return file;
 }
@@ -97,7 +100,8 @@ void RunFiles::make_directories(std::string_view name) const {
       if (errno == EEXIST) continue;
       refuse("Making", path, errno);
     }
-    // The mode of mkdir is cut by the umask, and the group of the run comes from the directory's set-group-id bit.
+    // The mode of mkdir is cut by the umask, and the group of the run comes from the directory's set-group-id
+    // bit.
     Descriptor made(::openat(parent.get(), last.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!made || ::fchmod(made.get(), 02770) != 0) refuse("Making", path, errno);
   }
@@ -106,20 +110,24 @@ void RunFiles::make_directories(std::string_view name) const {
 void RunFiles::move(std::string_view from, std::string_view to) const {
   Descriptor source = parent_of(from), target = parent_of(to);
   if (!source || !target) refuse("Moving", from, ENOENT);
-  int result = ::renameat(source.get(), std::string(last_part(from)).c_str(), target.get(), std::string(last_part(to)).c_str());
+  int result = ::renameat(source.get(), std::string(last_part(from)).c_str(), target.get(),
+                          std::string(last_part(to)).c_str());
   if (result != 0) refuse("Moving", from, errno);
 }
 
 void RunFiles::remove(std::string_view name) const {
   Descriptor parent = parent_of(name);
   if (!parent) return;
-  if (::unlinkat(parent.get(), std::string(last_part(name)).c_str(), 0) != 0 && errno != ENOENT) refuse("Removing", name, errno);
+  if (::unlinkat(parent.get(), std::string(last_part(name)).c_str(), 0) != 0 && errno != ENOENT)
+    refuse("Removing", name, errno);
 }
 
 std::optional<struct stat> RunFiles::look(std::string_view name) const {
   Descriptor parent = parent_of(name);
   struct stat status{};
-  if (!parent || ::fstatat(parent.get(), std::string(last_part(name)).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  if (!parent ||
+      ::fstatat(parent.get(), std::string(last_part(name)).c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return std::nullopt;
   return status;
 }
 
@@ -129,7 +137,8 @@ void RunFiles::reserve(std::string_view name, std::uint64_t bytes) const {
   if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
   if (status.st_blocks * 512 >= status.st_size + static_cast<off_t>(bytes)) return;
   // A result is not wanted: without room there is nothing to be set aside.
-  [[maybe_unused]] int result = ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, status.st_size, static_cast<off_t>(bytes));
+  [[maybe_unused]] int result =
+      ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, status.st_size, static_cast<off_t>(bytes));
 }
 
 bool RunFiles::full() const {
@@ -153,7 +162,8 @@ std::string read_at(int descriptor, std::uint64_t offset, std::size_t size, std:
   std::size_t filled = 0;
   while (filled < size) {
     bytes.resize(filled + std::min<std::size_t>(size - filled, 256 * 1024));
-    ssize_t got = ::pread(descriptor, bytes.data() + filled, bytes.size() - filled, static_cast<off_t>(offset + filled));
+    ssize_t got = ::pread(descriptor, bytes.data() + filled, bytes.size() - filled,
+                          static_cast<off_t>(offset + filled));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) refuse("Reading", what, errno);
     if (got == 0) break;

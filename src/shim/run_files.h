@@ -1,19 +1,19 @@
 #pragma once
-#include <sys/stat.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
 
 #include "sandbox/descriptor.h"
 
 namespace terrane::shim {
 
-/// The files of a run directory as shim and worker touch them. Processes of the sandbox may change anything in there at any moment, so no name
-/// leads out of the directory, and nothing but a regular file is read. Names are relative to the directory. All calls throw Error{internal}
-/// that names file and cause when the system refuses.
+/// The files of a run directory as shim and worker touch them. Processes of the sandbox may change anything
+/// in there at any moment, so no name leads out of the directory, and nothing but a regular file is read.
+/// Names are relative to the directory. All calls throw Error{internal} that names file and cause when the
+/// system refuses.
 class RunFiles {
  public:
   explicit RunFiles(const std::filesystem::path& root);
@@ -32,8 +32,9 @@ class RunFiles {
   void move(std::string_view from, std::string_view to) const;
   /// Removes a file; one that is not there is none.
   void remove(std::string_view name) const;
-  /// Sets memory aside behind the end of a file of ours, so that at least `bytes` more can be written when the directory is full. Truncating the
-  /// file gives them back. It is a precaution: nothing happens when there is no such file or no room.
+  /// Sets memory aside behind the end of a file of ours, so that at least `bytes` more can be written when
+  /// the directory is full. Truncating the file gives them back. It is a precaution: nothing happens when
+  /// there is no such file or no room.
   void reserve(std::string_view name, std::uint64_t bytes) const;
   /// Whether the directory is as good as full.
   bool full() const;

@@ -1,11 +1,10 @@
 #include "shim/shim.h"
 
+#include <csignal>
+#include <cstdlib>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
-
-#include <csignal>
-#include <cstdlib>
 
 #include "base/error.h"
 #include "base/log.h"

@@ -1,9 +1,8 @@
 // Log and states on their way to the control plane.
+#include <fstream>
 #include <gmock/gmock.h>
 
 #include <boost/asio/io_context.hpp>
-
-#include <fstream>
 
 #include "base/error.h"
 #include "sealed/header.h"
@@ -86,14 +85,16 @@ TEST_F(ShippingTest, ALogHasItsMarksAtItsEnds) {
   log.write("one\ntwo");
   log.say("three");
   log.write(std::string("a\x02z\x03\n"));
-  ASSERT_TRUE(until([&] { return fake_.log_text("job-1") == "\x02one\ntwo\nthree\na z \n"; })) << fake_.log_text("job-1");
+  ASSERT_TRUE(until([&] { return fake_.log_text("job-1") == "\x02one\ntwo\nthree\na z \n"; }))
+      << fake_.log_text("job-1");
   log.close();
   EXPECT_EQ(fake_.log_text("job-1").back(), '\n') << "the end is not shown before it is asked for";
   EXPECT_TRUE(read_file(spool_->log_end_file(), 1000));
   run(log.finish());
   EXPECT_EQ(fake_.log_text("job-1"), "\x02one\ntwo\nthree\na z \n\x03");
   log.write("late");
-  EXPECT_EQ(fake_.get("job-1").log, *read_file(spool_->log_file(), 100000)) << "spool and upload are the same bytes";
+  EXPECT_EQ(fake_.get("job-1").log, *read_file(spool_->log_file(), 100000))
+      << "spool and upload are the same bytes";
 }
 
 TEST_F(ShippingTest, ALaterSegmentHasNoBeginning) {
@@ -117,17 +118,26 @@ TEST_F(ShippingTest, AnEndlessLogIsCutAndSaysSo) {
   std::string text = fake_.log_text("job-1");
   EXPECT_LT(text.size(), (3u << 20) + 500);
   EXPECT_GE(text.size(), 3u << 20);
-  EXPECT_THAT(text.substr(3 << 20), testing::AllOf(HasSubstr("The log exceeds its limit of 3 MiB."), HasSubstr("a line of ours\n\x03")));
+  EXPECT_THAT(text.substr(3 << 20), testing::AllOf(HasSubstr("The log exceeds its limit of 3 MiB."),
+                                                   HasSubstr("a line of ours\n\x03")));
 }
 
 TEST_F(ShippingTest, WhatTheOtherSideLostIsSentAgain) {
   make();
   LogShipper log = shipper();
   log.write("first");
-  ASSERT_TRUE(until([&] { return fake_.log_text("job-1") == "\x02" "first"; }));
+  ASSERT_TRUE(until([&] {
+    return fake_.log_text("job-1") ==
+           "\x02"
+           "first";
+  }));
   fake_.with("job-1", [](FakeJob& job) { job.log.resize(job.log.size() / 2); });
   log.write(" second");
-  ASSERT_TRUE(until([&] { return fake_.log_text("job-1") == "\x02" "first second"; }));
+  ASSERT_TRUE(until([&] {
+    return fake_.log_text("job-1") ==
+           "\x02"
+           "first second";
+  }));
 }
 
 TEST_F(ShippingTest, AnOutageDelaysTheLog) {
@@ -180,7 +190,8 @@ class StateShippingTest : public ShippingTest {
     state_ = directory_.path() / "run" / spool_->meta().state_file;
     std::filesystem::create_directories(state_.parent_path());
     slots_.emplace(context_.get_executor(), *api_, Lease{"job-1", "lease-1"}, job_.slots);
-    keeper_.emplace(context_.get_executor(), *api_, *slots_, *spool_, std::make_shared<RunFiles>(directory_.path() / "run"), known, 64 << 20);
+    keeper_.emplace(context_.get_executor(), *api_, *slots_, *spool_,
+                    std::make_shared<RunFiles>(directory_.path() / "run"), known, 64 << 20);
   }
   static std::string text(int serial, const std::string& more = "") {
     return R"({"version":4,"serial":)" + std::to_string(serial) + R"(,"lineage":"l")" + more + "}";
@@ -227,8 +238,10 @@ TEST_F(StateShippingTest, AnIntermediateStateThatWasTheLastIsSettled) {
 TEST_F(StateShippingTest, TheStateThatThePhaseBeganWithIsNotSentAgain) {
   begin(StateFacts{"l", "", 5, 0});
   write(text(5));
-  std::optional<StateFacts> facts = read_state(RunFiles(directory_.path() / "run").open(spool_->meta().state_file)->get());
-  keeper_.emplace(context_.get_executor(), *api_, *slots_, *spool_, std::make_shared<RunFiles>(directory_.path() / "run"), facts, 64 << 20);
+  std::optional<StateFacts> facts =
+      read_state(RunFiles(directory_.path() / "run").open(spool_->meta().state_file)->get());
+  keeper_.emplace(context_.get_executor(), *api_, *slots_, *spool_,
+                  std::make_shared<RunFiles>(directory_.path() / "run"), facts, 64 << 20);
   run(keeper_->take_last());
   run(keeper_->sent());
   EXPECT_EQ(taken(), 0u);
@@ -236,7 +249,8 @@ TEST_F(StateShippingTest, TheStateThatThePhaseBeganWithIsNotSentAgain) {
 
 TEST_F(StateShippingTest, AForeignOrOlderOrHalfStateIsNotTaken) {
   begin(StateFacts{"l", "", 5, 0});
-  for (const std::string& content : {text(4), std::string(R"({"version":4,"serial":6,"lineage":"other"})"), text(6).substr(0, 30), std::string()}) {
+  for (const std::string& content : {text(4), std::string(R"({"version":4,"serial":6,"lineage":"other"})"),
+                                     text(6).substr(0, 30), std::string()}) {
     write(content);
     run(keeper_->take_last());
   }

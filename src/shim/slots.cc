@@ -6,7 +6,7 @@
 namespace terrane::shim {
 namespace {
 
-constexpr std::size_t few = 4;    // fewer than these: ask, because a phase's end may need three at once
+constexpr std::size_t few = 4;  // fewer than these: ask, because a phase's end may need three at once
 constexpr std::size_t batch = 8;
 
 }  // namespace
@@ -24,12 +24,15 @@ struct Slots::Impl {
   static Task<> ask(std::shared_ptr<Impl> self) {
     try {
       std::vector<worker_protocol::Slot> more;
-      std::function<Task<>()> attempt = [&]() -> Task<> { more = co_await self->api.slots(self->lease, batch); };
+      std::function<Task<>()> attempt = [&]() -> Task<> {
+        more = co_await self->api.slots(self->lease, batch);
+      };
       co_await persistently(attempt, [&self] { return self->stopped; });
       for (worker_protocol::Slot& slot : more) self->slots.push_back(std::move(slot));
     } catch (const Error& failure) {
       self->failure = std::current_exception();
-      log::warn("no more objects are given for the phase", {{"job", self->lease.job}, {"error", failure.what()}});
+      log::warn("no more objects are given for the phase",
+                {{"job", self->lease.job}, {"error", failure.what()}});
     }
     self->asking = false;
     self->changed.notify();

@@ -1,10 +1,9 @@
 #include "shim/spool.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -40,7 +39,9 @@ std::optional<json::object> read_document(const fs::path& path) {
 // Ids come from the control plane and become names of files.
 const std::string& plain_name(const std::string& id) {
   bool plain = !id.empty() && id.size() <= 128 && id.front() != '.' &&
-               std::all_of(id.begin(), id.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
+               std::all_of(id.begin(), id.end(), [](unsigned char c) {
+                 return std::isalnum(c) || c == '-' || c == '_' || c == '.';
+               });
   if (!plain) throw Error(Code::invalid, "\"" + id.substr(0, 128) + "\" is no id.");
   return id;
 }
@@ -62,7 +63,8 @@ json::object to_json(const SpoolMeta& meta) {
 }
 
 SpoolMeta meta_from(const json::object& object) {
-  if (require_int(object, "version") > SpoolMeta::version) throw Error(Code::invalid, "The spool is of a newer version.");
+  if (require_int(object, "version") > SpoolMeta::version)
+    throw Error(Code::invalid, "The spool is of a newer version.");
   SpoolMeta meta;
   meta.job = require_string(object, "job");
   meta.run = require_string(object, "run");
@@ -87,7 +89,8 @@ std::vector<std::string> stems(const fs::path& directory) {
   std::error_code none;
   for (fs::directory_iterator it(directory, none), end; !none && it != end; it.increment(none)) {
     fs::path path = it->path();
-    if (path.extension() == ".json" && fs::exists(fs::path(path).replace_extension(".sealed"))) found.push_back(path.stem());
+    if (path.extension() == ".json" && fs::exists(fs::path(path).replace_extension(".sealed")))
+      found.push_back(path.stem());
   }
   return found;
 }
@@ -193,9 +196,11 @@ std::vector<SpooledState> Spool::states() const {
     std::optional<std::int64_t> number = parse_int(stem);
     std::optional<json::object> document = read_document(directory_ / "states" / (stem + ".json"));
     if (!number || !document) continue;
-    found.push_back({static_cast<std::uint64_t>(*number), worker_protocol::state_from_json(*document), directory_ / "states" / (stem + ".sealed")});
+    found.push_back({static_cast<std::uint64_t>(*number), worker_protocol::state_from_json(*document),
+                     directory_ / "states" / (stem + ".sealed")});
   }
-  std::sort(found.begin(), found.end(), [](const SpooledState& a, const SpooledState& b) { return a.number < b.number; });
+  std::sort(found.begin(), found.end(),
+            [](const SpooledState& a, const SpooledState& b) { return a.number < b.number; });
   return found;
 }
 
@@ -217,14 +222,16 @@ SpooledObject Spool::next_object(const std::string& object, const std::string& k
 }
 
 void Spool::add_object(const SpooledObject& spooled) const {
-  write_durably(document_of(spooled.file), json::serialize(json::object{{"object", spooled.object}, {"kind", spooled.kind}}));
+  write_durably(document_of(spooled.file),
+                json::serialize(json::object{{"object", spooled.object}, {"kind", spooled.kind}}));
 }
 
 std::vector<SpooledObject> Spool::objects() const {
   std::vector<SpooledObject> found;
   for (const std::string& stem : stems(directory_ / "objects")) {
     std::optional<json::object> document = read_document(directory_ / "objects" / (stem + ".json"));
-    if (document) found.push_back(next_object(require_string(*document, "object"), require_string(*document, "kind")));
+    if (document)
+      found.push_back(next_object(require_string(*document, "object"), require_string(*document, "kind")));
   }
   return found;
 }
@@ -244,7 +251,8 @@ void Spool::set_aside() const {
   fs::path refused = directory_.parent_path() / ".refused";
   make_directory(refused);
   std::vector<std::string> kept;
-  for (const fs::directory_entry& entry : fs::directory_iterator(refused)) kept.push_back(entry.path().filename());
+  for (const fs::directory_entry& entry : fs::directory_iterator(refused))
+    kept.push_back(entry.path().filename());
   std::sort(kept.begin(), kept.end());
   std::error_code none;
   // Names begin with the time, so the first is the oldest.

@@ -38,8 +38,9 @@ struct SpooledObject {
   std::filesystem::path file;
 };
 
-/// The directory of one job, SPOOL/JOB, mode 0700. Written by its shim, and by the worker once that is dead; it survives both. Everything in it
-/// but the lease is sealed. A newer program reads what an older one wrote (`version`).
+/// The directory of one job, SPOOL/JOB, mode 0700. Written by its shim, and by the worker once that is dead;
+/// it survives both. Everything in it but the lease is sealed. A newer program reads what an older one wrote
+/// (`version`).
 ///   meta.json          written before the shim starts
 ///   started            the first beat was acknowledged: from here on something may have executed
 ///   log.sealed         the log segment; log.end its last record (the ETX), made beforehand and appended last
@@ -90,11 +91,13 @@ class Spool {
 
   /// Removes it; afterwards no job is there.
   void remove() const;
-  /// Puts it aside under REFUSED (a directory beside), where at most 20 are kept: the control plane did not want it.
+  /// Puts it aside under REFUSED (a directory beside), where at most 20 are kept: the control plane did not
+  /// want it.
   void set_aside() const;
 
  private:
-  Spool(std::filesystem::path directory, SpoolMeta meta) : directory_(std::move(directory)), meta_(std::move(meta)) {}
+  Spool(std::filesystem::path directory, SpoolMeta meta)
+      : directory_(std::move(directory)), meta_(std::move(meta)) {}
   std::filesystem::path directory_;
   SpoolMeta meta_;
 };

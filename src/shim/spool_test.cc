@@ -1,9 +1,8 @@
 #include "shim/spool.h"
 
+#include <fstream>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-
-#include <fstream>
 
 #include "base/error.h"
 #include "sealed/stream.h"
@@ -72,7 +71,8 @@ TEST_F(SpoolTest, IsMadeOnceAndNeverHalf) {
 }
 
 TEST_F(SpoolTest, AnIdThatIsAPathIsRefused) {
-  for (const char* id : {"", "../x", "a/b", ".hidden"}) EXPECT_THROW(Spool::create(root_, meta(id)), Error) << id;
+  for (const char* id : {"", "../x", "a/b", ".hidden"})
+    EXPECT_THROW(Spool::create(root_, meta(id)), Error) << id;
   EXPECT_TRUE(fs::is_empty(root_));
 }
 
@@ -143,7 +143,8 @@ TEST_F(SpoolTest, AStateThatChangesWhileItIsSealedIsNotKept) {
   StateFacts facts = *read_state(file.get());
   std::ofstream(root_ / "state") << state_text(9);
   Instances instances;
-  EXPECT_FALSE(seal_state(spool, file.get(), facts, {"obj-1", Secret(std::string(32, 'k')), "w"}, true, instances));
+  EXPECT_FALSE(
+      seal_state(spool, file.get(), facts, {"obj-1", Secret(std::string(32, 'k')), "w"}, true, instances));
   EXPECT_TRUE(spool.states().empty());
   EXPECT_TRUE(fs::is_empty(root_ / "job-1/states"));
 }
@@ -175,7 +176,8 @@ TEST_F(SpoolTest, OnlyACompleteStateIsOne) {
   EXPECT_EQ(facts->lineage, "lineage");
   EXPECT_EQ(facts->md5.size(), 32u);
   std::string whole = state_text(8);
-  for (std::size_t size = 0; size < whole.size(); ++size) ASSERT_FALSE(facts_of(root_, whole.substr(0, size))) << size;
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    ASSERT_FALSE(facts_of(root_, whole.substr(0, size))) << size;
   EXPECT_FALSE(facts_of(root_, R"({"serial":1})"));
   EXPECT_FALSE(facts_of(root_, R"({"lineage":"l"})"));
   EXPECT_FALSE(facts_of(root_, R"({"lineage":"l","serial":-1})"));

@@ -23,10 +23,12 @@ std::int64_t for_each_piece(int descriptor, const std::function<bool(std::string
   }
 }
 
-const std::string_view* text_of(const JsonScan::Scalar& value) { return std::get_if<std::string_view>(&value); }
+const std::string_view* text_of(const JsonScan::Scalar& value) {
+  return std::get_if<std::string_view>(&value);
+}
 
-/// Collects the instances of one resource after the other; a state's writer puts a resource's name before its instances, but nothing
-/// here depends on it.
+/// Collects the instances of one resource after the other; a state's writer puts a resource's name before its
+/// instances, but nothing here depends on it.
 class InstanceCollector {
  public:
   explicit InstanceCollector(Instances& out) : out_(out) {}
@@ -60,11 +62,14 @@ class InstanceCollector {
     std::vector<Instance> instances;
   };
 
-  static bool in_resources(JsonScan::Path path) { return path.size() >= 2 && path[0] == "resources" && path[1] == "#"; }
+  static bool in_resources(JsonScan::Path path) {
+    return path.size() >= 2 && path[0] == "resources" && path[1] == "#";
+  }
 
   static std::string key_of(const JsonScan::Scalar& value) {
     if (const std::string_view* text = text_of(value)) return "[" + hcl_string(*text) + "]";
-    if (const std::int64_t* number = std::get_if<std::int64_t>(&value)) return "[" + std::to_string(*number) + "]";
+    if (const std::int64_t* number = std::get_if<std::int64_t>(&value))
+      return "[" + std::to_string(*number) + "]";
     return {};
   }
   void member(const std::string& key, const JsonScan::Scalar& value) {
@@ -97,7 +102,8 @@ std::optional<StateFacts> read_state(int descriptor) {
   JsonScan scan(1, {.scalar =
                         [&](JsonScan::Path path, const JsonScan::Scalar& value) {
                           if (path.size() != 1) return;
-                          if (const std::string_view* text = text_of(value); text && path[0] == "lineage") facts.lineage = *text;
+                          if (const std::string_view* text = text_of(value); text && path[0] == "lineage")
+                            facts.lineage = *text;
                           const std::int64_t* number = std::get_if<std::int64_t>(&value);
                           if (!number || path[0] != "serial" || *number < 0) return;
                           facts.serial = *number;
@@ -122,9 +128,11 @@ bool may_follow(const StateFacts& state, const std::string& lineage, std::int64_
 struct InstanceReader::Impl {
   Instances instances;
   InstanceCollector collector{instances};
-  JsonScan scan{6, {.scalar = [this](JsonScan::Path path, const JsonScan::Scalar& value) { collector.scalar(path, value); },
-                    .begin = [this](JsonScan::Path path) { collector.begin(path); },
-                    .end = [this](JsonScan::Path path) { collector.end(path); }}};
+  JsonScan scan{6,
+                {.scalar = [this](JsonScan::Path path,
+                                  const JsonScan::Scalar& value) { collector.scalar(path, value); },
+                 .begin = [this](JsonScan::Path path) { collector.begin(path); },
+                 .end = [this](JsonScan::Path path) { collector.end(path); }}};
 };
 
 InstanceReader::InstanceReader() : impl_(new Impl) {}

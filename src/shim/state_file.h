@@ -19,17 +19,20 @@ struct StateFacts {
   std::int64_t size = 0;
 };
 
-/// Reads a state file with constant memory; nothing when it is no complete state: one JSON document with lineage and serial.
-/// Blocks, so call it through net::blocking when the file may be large.
+/// Reads a state file with constant memory; nothing when it is no complete state: one JSON document with
+/// lineage and serial. Blocks, so call it through net::blocking when the file may be large.
 std::optional<StateFacts> read_state(int descriptor);
 
-/// Whether a state may follow the one that is known (serial -1 and empty lineage: none): same lineage, serial not smaller.
+/// Whether a state may follow the one that is known (serial -1 and empty lineage: none): same lineage, serial
+/// not smaller.
 bool may_follow(const StateFacts& state, const std::string& lineage, std::int64_t serial);
 
-/// The resource instances of a state: address to the values of their `id` attributes (several when some are deposed; none when it has none).
+/// The resource instances of a state: address to the values of their `id` attributes (several when some are
+/// deposed; none when it has none).
 using Instances = std::map<std::string, std::set<std::string>>;
 
-/// Collects the instances while a state file passes by, with memory for addresses and ids only; what is broken ends the list.
+/// Collects the instances while a state file passes by, with memory for addresses and ids only; what is
+/// broken ends the list.
 class InstanceReader {
  public:
   InstanceReader();

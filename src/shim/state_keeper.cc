@@ -29,13 +29,18 @@ struct Look {
 
 }  // namespace
 
-std::optional<SpooledState> seal_state(const Spool& spool, int descriptor, const StateFacts& facts, const Slot& slot, bool intermediate,
-                                       Instances& instances) {
+std::optional<SpooledState> seal_state(const Spool& spool, int descriptor, const StateFacts& facts,
+                                       const Slot& slot, bool intermediate, Instances& instances) {
   State state{slot.object, facts.lineage, facts.md5, facts.serial, facts.size, intermediate};
   SpooledState spooled = spool.next_state(state);
-  sealed::Identity identity{slot.object, "state", spool.meta().workspace,
-                            {{"lineage", facts.lineage}, {"serial", std::to_string(facts.serial)}, {"md5", facts.md5},
-                             {"run", spool.meta().run}, {"time", iso8601(now())}}};
+  sealed::Identity identity{slot.object,
+                            "state",
+                            spool.meta().workspace,
+                            {{"lineage", facts.lineage},
+                             {"serial", std::to_string(facts.serial)},
+                             {"md5", facts.md5},
+                             {"run", spool.meta().run},
+                             {"time", iso8601(now())}}};
   SealedFile sealed(spooled.file, {slot.key, slot.wrapped}, identity);
   crypto::Hasher md5(crypto::HashKind::md5);
   InstanceReader reader;
@@ -81,7 +86,8 @@ void reserve_room(const RunFiles& files, const std::string& state_file, std::uin
 }
 
 struct StateKeeper::Impl {
-  Impl(net::Executor ex, JobApi& job_api, Slots& of_phase, const Spool& of, std::shared_ptr<RunFiles> run_files, std::uint64_t disk)
+  Impl(net::Executor ex, JobApi& job_api, Slots& of_phase, const Spool& of,
+       std::shared_ptr<RunFiles> run_files, std::uint64_t disk)
       : executor(ex),
         api(job_api),
         slots(of_phase),
@@ -108,11 +114,11 @@ struct StateKeeper::Impl {
   std::shared_ptr<RunFiles> files;
   std::uint64_t disk_bytes;
   net::Event changed;
-  std::string lineage;             // of the last state that was taken
+  std::string lineage;  // of the last state that was taken
   std::int64_t serial;
   std::string md5;
-  std::optional<State> newest;     // the last one that was taken in this phase
-  bool last_word = false;          // `newest` is uploaded, but known as an intermediate one
+  std::optional<State> newest;  // the last one that was taken in this phase
+  bool last_word = false;       // `newest` is uploaded, but known as an intermediate one
   Instances saved;
   Look seen;
   std::optional<SpooledState> under_way, waiting;
@@ -138,7 +144,8 @@ Task<> StateKeeper::Impl::capture(bool last) {
   std::optional<sandbox::Descriptor> file = files->open(spool.meta().state_file);
   if (!file) co_return;
   int descriptor = file->get();
-  std::optional<StateFacts> facts = co_await net::blocking_result<std::optional<StateFacts>>([descriptor] { return read_state(descriptor); });
+  std::optional<StateFacts> facts = co_await net::blocking_result<std::optional<StateFacts>>(
+      [descriptor] { return read_state(descriptor); });
   if (!facts) co_return;
   if (!may_follow(*facts, lineage, serial)) {
     log::warn("a state was passed over: other lineage or smaller serial",
@@ -146,7 +153,8 @@ Task<> StateKeeper::Impl::capture(bool last) {
     co_return;
   }
   if (facts->md5 == md5) {
-    if (last) saved = co_await net::blocking_result<Instances>([descriptor] { return read_instances(descriptor); });
+    if (last)
+      saved = co_await net::blocking_result<Instances>([descriptor] { return read_instances(descriptor); });
     if (!last || !newest || !newest->intermediate) co_return;
     // Already taken as an intermediate one: the same object once more, with the last word.
     newest->intermediate = false;
@@ -175,14 +183,17 @@ Task<> StateKeeper::Impl::look_again(std::shared_ptr<Impl> self) {
   while (self->watching && !self->stopped) {
     std::optional<struct stat> status = self->files->look(self->spool.meta().state_file);
     Look look;
-    if (status) look = {status->st_ino, status->st_size, status->st_mtim.tv_sec * 1'000'000'000 + status->st_mtim.tv_nsec};
+    if (status)
+      look = {status->st_ino, status->st_size,
+              status->st_mtim.tv_sec * 1'000'000'000 + status->st_mtim.tv_nsec};
     if (status && look != self->seen) {
       self->seen = look;
       self->capturing = true;
       try {
         co_await self->capture(false);
       } catch (const Error& failure) {
-        log::warn("an intermediate state was not kept", {{"job", self->lease.job}, {"error", failure.what()}});
+        log::warn("an intermediate state was not kept",
+                  {{"job", self->lease.job}, {"error", failure.what()}});
       }
       self->capturing = false;
       self->changed.notify();
@@ -216,7 +227,8 @@ Task<> StateKeeper::Impl::send(std::shared_ptr<Impl> self) {
     } catch (const Error& failure) {
       log::warn("a state was not taken", {{"job", self->lease.job}, {"error", failure.what()}});
       // A refused intermediate state is no harm; the last one's refusal is the phase's error.
-      bool harmless = failure.code() != Code::conflict && self->under_way && self->under_way->state.intermediate;
+      bool harmless =
+          failure.code() != Code::conflict && self->under_way && self->under_way->state.intermediate;
       if (!harmless) self->failure = std::current_exception();
     }
     self->under_way.reset();
@@ -225,8 +237,9 @@ Task<> StateKeeper::Impl::send(std::shared_ptr<Impl> self) {
   }
 }
 
-StateKeeper::StateKeeper(net::Executor executor, JobApi& api, Slots& slots, const Spool& spool, std::shared_ptr<RunFiles> files,
-                         std::optional<StateFacts> known, std::uint64_t disk_bytes)
+StateKeeper::StateKeeper(net::Executor executor, JobApi& api, Slots& slots, const Spool& spool,
+                         std::shared_ptr<RunFiles> files, std::optional<StateFacts> known,
+                         std::uint64_t disk_bytes)
     : impl_(std::make_shared<Impl>(executor, api, slots, spool, std::move(files), disk_bytes)) {
   if (known) {
     impl_->lineage = known->lineage;
@@ -257,7 +270,8 @@ const Instances& StateKeeper::saved() const noexcept { return impl_->saved; }
 
 Task<> StateKeeper::sent() {
   std::shared_ptr<Impl> self = impl_;
-  while ((self->waiting || self->sending || self->last_word) && !self->failure) co_await self->changed.wait_for(1s);
+  while ((self->waiting || self->sending || self->last_word) && !self->failure)
+    co_await self->changed.wait_for(1s);
   if (self->failure) std::rethrow_exception(self->failure);
 }
 

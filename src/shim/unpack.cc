@@ -2,13 +2,12 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <clocale>
 #include <cstdio>
 #include <optional>
 #include <set>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <vector>
 
 #include "base/error.h"
@@ -32,7 +31,8 @@ std::string shown(std::string_view name) {
 }
 
 [[noreturn]] void refuse(std::string_view name, std::string_view reason) {
-  throw Error(Code::invalid, "The configuration's archive is refused: " + shown(name) + " " + std::string(reason) + ".");
+  throw Error(Code::invalid,
+              "The configuration's archive is refused: " + shown(name) + " " + std::string(reason) + ".");
 }
 
 // The path without "." and doubled slashes; nothing when it is absolute or has "..".
@@ -48,8 +48,8 @@ std::optional<std::string> plain_path(std::string_view path) {
   return out;
 }
 
-// Whether a symbolic link at `path` (plain) with this target stays inside, whatever other links there are: going up is allowed only at the
-// target's beginning, and not above the top.
+// Whether a symbolic link at `path` (plain) with this target stays inside, whatever other links there are:
+// going up is allowed only at the target's beginning, and not above the top.
 bool stays_inside(std::string_view path, std::string_view target) {
   if (target.empty() || target.starts_with('/')) return false;
   std::size_t depth = static_cast<std::size_t>(std::count(path.begin(), path.end(), '/'));
@@ -69,11 +69,14 @@ bool stays_inside(std::string_view path, std::string_view target) {
 // Whether the engine left this behind about its state, seen from the working directory.
 bool is_leftover(std::string_view path, std::string_view working_directory) {
   if (!working_directory.empty()) {
-    if (!path.starts_with(working_directory) || path.size() <= working_directory.size() || path[working_directory.size()] != '/') return false;
+    if (!path.starts_with(working_directory) || path.size() <= working_directory.size() ||
+        path[working_directory.size()] != '/')
+      return false;
     path.remove_prefix(working_directory.size() + 1);
   }
-  static const std::set<std::string_view> names = {"terraform.tfstate",    "terraform.tfstate.backup", ".terraform.tfstate.lock.info",
-                                                   "terraform.tfstate.d",  ".terraform/terraform.tfstate", ".terraform/environment"};
+  static const std::set<std::string_view> names = {
+      "terraform.tfstate",   "terraform.tfstate.backup",     ".terraform.tfstate.lock.info",
+      "terraform.tfstate.d", ".terraform/terraform.tfstate", ".terraform/environment"};
   return names.contains(path) || path.starts_with("terraform.tfstate.d/");
 }
 
@@ -85,15 +88,18 @@ class Unpacker {
     archive_read_support_filter_gzip(reader_.get());
     archive_read_support_format_tar(reader_.get());
     archive_read_support_format_empty(reader_.get());
-    archive_write_disk_set_options(writer_.get(), ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_SECURE_NODOTDOT |
+    archive_write_disk_set_options(writer_.get(), ARCHIVE_EXTRACT_SECURE_SYMLINKS |
+                                                      ARCHIVE_EXTRACT_SECURE_NODOTDOT |
                                                       ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS);
   }
 
   void run() {
-    if (archive_read_open_filename(reader_.get(), options_.archive.c_str(), 64 * 1024) != ARCHIVE_OK) broken();
+    if (archive_read_open_filename(reader_.get(), options_.archive.c_str(), 64 * 1024) != ARCHIVE_OK)
+      broken();
     archive_entry* entry = nullptr;
     int result;
-    while ((result = archive_read_next_header(reader_.get(), &entry)) == ARCHIVE_OK || result == ARCHIVE_WARN) take(entry);
+    while ((result = archive_read_next_header(reader_.get(), &entry)) == ARCHIVE_OK || result == ARCHIVE_WARN)
+      take(entry);
     if (result != ARCHIVE_EOF) broken();
     if (archive_write_close(writer_.get()) != ARCHIVE_OK) failed("The end");
   }
@@ -101,18 +107,21 @@ class Unpacker {
  private:
   [[noreturn]] void broken() {
     const char* text = archive_error_string(reader_.get());
-    throw Error(Code::invalid, "The configuration is no valid tar.gz archive: " + std::string(text ? text : "unknown error") + ".");
+    throw Error(Code::invalid, "The configuration is no valid tar.gz archive: " +
+                                   std::string(text ? text : "unknown error") + ".");
   }
   [[noreturn]] void failed(std::string_view name) {
     const char* text = archive_error_string(writer_.get());
-    throw Error(Code::invalid, "The configuration cannot be unpacked: " + shown(name) + ": " + std::string(text ? text : "unknown error") + ".");
+    throw Error(Code::invalid, "The configuration cannot be unpacked: " + shown(name) + ": " +
+                                   std::string(text ? text : "unknown error") + ".");
   }
 
   void take(archive_entry* entry) {
     const char* raw = archive_entry_pathname(entry);
     if (!raw) raw = archive_entry_pathname_utf8(entry);
     std::string name = raw ? raw : "";
-    if (++entries_ > options_.entries) refuse(name, "exceeds the limit of " + std::to_string(options_.entries) + " entries");
+    if (++entries_ > options_.entries)
+      refuse(name, "exceeds the limit of " + std::to_string(options_.entries) + " entries");
     std::optional<std::string> path = plain_path(name);
     if (!path) refuse(name, "is absolute or leads upwards");
     if (path->empty()) return;  // the top itself
@@ -129,8 +138,10 @@ class Unpacker {
   void check_kind(archive_entry* entry, const std::string& name, const std::string& path) {
     if (const char* target = archive_entry_hardlink(entry)) {
       std::optional<std::string> plain = plain_path(target);
-      if (!plain || plain->empty()) refuse(name, "is a link to " + shown(target) + " outside the configuration");
-      // Its target is taken as it stands in the destination, so one that goes through a symbolic link must not be followed either.
+      if (!plain || plain->empty())
+        refuse(name, "is a link to " + shown(target) + " outside the configuration");
+      // Its target is taken as it stands in the destination, so one that goes through a symbolic link must
+      // not be followed either.
       check_parents(name, *plain);
       archive_entry_set_hardlink(entry, plain->c_str());
       return;
@@ -140,7 +151,8 @@ class Unpacker {
       case AE_IFDIR: return;
       case AE_IFLNK: {
         const char* target = archive_entry_symlink(entry);
-        if (!target || !stays_inside(path, target)) refuse(name, "is a link to " + shown(target ? target : "") + " outside the configuration");
+        if (!target || !stays_inside(path, target))
+          refuse(name, "is a link to " + shown(target ? target : "") + " outside the configuration");
         return;
       }
       case AE_IFCHR:
@@ -152,9 +164,11 @@ class Unpacker {
   }
 
   void check_parents(const std::string& name, const std::string& target) {
-    for (std::size_t slash = target.find('/'); slash != std::string::npos; slash = target.find('/', slash + 1)) {
+    for (std::size_t slash = target.find('/'); slash != std::string::npos;
+         slash = target.find('/', slash + 1)) {
       struct stat status{};
-      if (::lstat(target.substr(0, slash).c_str(), &status) == 0 && S_ISLNK(status.st_mode)) refuse(name, "is a link through another link");
+      if (::lstat(target.substr(0, slash).c_str(), &status) == 0 && S_ISLNK(status.st_mode))
+        refuse(name, "is a link through another link");
     }
   }
 
@@ -167,7 +181,8 @@ class Unpacker {
     la_int64_t offset = 0;
     std::uint64_t end = 0;
     int result;
-    while ((result = archive_read_data_block(reader_.get(), &data, &size, &offset)) == ARCHIVE_OK || result == ARCHIVE_WARN) {
+    while ((result = archive_read_data_block(reader_.get(), &data, &size, &offset)) == ARCHIVE_OK ||
+           result == ARCHIVE_WARN) {
       end = std::max(end, static_cast<std::uint64_t>(offset) + size);
       need(name, end);
       if (archive_write_data_block(writer_.get(), data, size, offset) < ARCHIVE_OK) failed(name);
@@ -178,7 +193,8 @@ class Unpacker {
   }
 
   void need(const std::string& name, std::uint64_t bytes) {
-    if (bytes > options_.bytes - used_) refuse(name, "exceeds the limit of " + std::to_string(options_.bytes) + " bytes for all files");
+    if (bytes > options_.bytes - used_)
+      refuse(name, "exceeds the limit of " + std::to_string(options_.bytes) + " bytes for all files");
   }
 
   const UnpackOptions& options_;
@@ -193,7 +209,8 @@ class Unpacker {
 
 void unpack(const UnpackOptions& options) {
   // libarchive's writer works on relative names, and so no name is ever joined with the destination.
-  if (::chdir(options.destination.c_str()) != 0) throw Error(Code::internal, "The directory for the configuration cannot be entered.");
+  if (::chdir(options.destination.c_str()) != 0)
+    throw Error(Code::internal, "The directory for the configuration cannot be entered.");
   Unpacker(options).run();
 }
 

@@ -2,14 +2,13 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <clocale>
+#include <fstream>
 #include <gmock/gmock.h>
+#include <sstream>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <clocale>
-#include <fstream>
-#include <sstream>
 
 #include "base/error.h"
 #include "shim/testing/temporary_directory.h"
@@ -24,7 +23,7 @@ struct Entry {
   std::string name;
   std::string content;
   int type = AE_IFREG;
-  std::string link;       // symbolic, or hard when type is 0
+  std::string link;  // symbolic, or hard when type is 0
   int mode = 0644;
 };
 
@@ -56,13 +55,15 @@ class UnpackTest : public ::testing::Test {
     archive_write_free(out);
   }
 
-  // As in production: in a process of its own, whose directory and umask are its own. Returns the error's line, empty on success.
+  // As in production: in a process of its own, whose directory and umask are its own. Returns the error's
+  // line, empty on success.
   std::string unpack_here(std::uint64_t bytes = 1 << 20, const std::string& working_directory = "") {
     fs::path errors = directory_.path() / "errors";
     pid_t child = ::fork();
     if (child == 0) {
       if (!std::freopen(errors.c_str(), "w", stderr)) ::_exit(99);
-      std::string size = std::to_string(bytes), from = archive_.string(), to = destination_.string(), directory = working_directory;
+      std::string size = std::to_string(bytes), from = archive_.string(), to = destination_.string(),
+                  directory = working_directory;
       std::string role = "unpack";
       char* argv[] = {role.data(), from.data(), to.data(), size.data(), directory.data(), nullptr};
       int result = unpack_main(5, argv);
@@ -89,8 +90,13 @@ class UnpackTest : public ::testing::Test {
 };
 
 TEST_F(UnpackTest, UnpacksFilesDirectoriesAndLinksInside) {
-  pack({{"./", "", AE_IFDIR}, {"./main.tf", "resource"}, {"modules/x", "", AE_IFDIR, "", 0700}, {"modules/x/run.sh", "#!", AE_IFREG, "", 0700},
-        {"modules/x/up", "", AE_IFLNK, "../../main.tf"}, {"hard.tf", "", 0, "main.tf"}, {"ünï.tf", "u"}});
+  pack({{"./", "", AE_IFDIR},
+        {"./main.tf", "resource"},
+        {"modules/x", "", AE_IFDIR, "", 0700},
+        {"modules/x/run.sh", "#!", AE_IFREG, "", 0700},
+        {"modules/x/up", "", AE_IFLNK, "../../main.tf"},
+        {"hard.tf", "", 0, "main.tf"},
+        {"ünï.tf", "u"}});
   ASSERT_EQ(unpack_here(), "");
   EXPECT_EQ(content("main.tf"), "resource");
   EXPECT_EQ(content("modules/x/up"), "resource");
@@ -136,7 +142,8 @@ TEST_F(UnpackTest, RefusesWhatLeadsOut) {
 TEST_F(UnpackTest, RefusesDevicesAndFifos) {
   for (int type : {AE_IFIFO, AE_IFCHR, AE_IFBLK}) {
     pack({{"node", "", type}});
-    EXPECT_THAT(unpack_here(), testing::AnyOf(HasSubstr("\"node\" is a FIFO"), HasSubstr("\"node\" is a device")));
+    EXPECT_THAT(unpack_here(),
+                testing::AnyOf(HasSubstr("\"node\" is a FIFO"), HasSubstr("\"node\" is a device")));
     EXPECT_TRUE(fs::is_empty(destination_));
   }
 }
@@ -171,14 +178,19 @@ TEST_F(UnpackTest, BoundsTheNumberOfEntries) {
 }
 
 TEST_F(UnpackTest, PassesOverWhatAnEngineLeftAboutItsState) {
-  pack({{"app/main.tf", "m"}, {"app/terraform.tfstate", "old"}, {"app/terraform.tfstate.d/prod/terraform.tfstate", "old"},
-        {"app/.terraform/terraform.tfstate", "backend"}, {"app/.terraform/environment", "x"}, {"app/.terraform/modules/m.json", "{}"},
+  pack({{"app/main.tf", "m"},
+        {"app/terraform.tfstate", "old"},
+        {"app/terraform.tfstate.d/prod/terraform.tfstate", "old"},
+        {"app/.terraform/terraform.tfstate", "backend"},
+        {"app/.terraform/environment", "x"},
+        {"app/.terraform/modules/m.json", "{}"},
         {"other/terraform.tfstate", "data"}});
   ASSERT_EQ(unpack_here(1 << 20, "app"), "");
   EXPECT_EQ(content("app/main.tf"), "m");
   EXPECT_EQ(content("app/.terraform/modules/m.json"), "{}");
   EXPECT_EQ(content("other/terraform.tfstate"), "data");
-  for (const char* gone : {"app/terraform.tfstate", "app/terraform.tfstate.d", "app/.terraform/terraform.tfstate", "app/.terraform/environment"}) {
+  for (const char* gone : {"app/terraform.tfstate", "app/terraform.tfstate.d",
+                           "app/.terraform/terraform.tfstate", "app/.terraform/environment"}) {
     EXPECT_FALSE(fs::exists(destination_ / gone)) << gone;
   }
 }

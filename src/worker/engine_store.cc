@@ -26,7 +26,8 @@ struct Entry {
 json::array manifest_of(const fs::path& store) {
   std::optional<std::string> text = shim::read_file(store / "manifest.json", 1024 * 1024);
   json::value manifest = text ? parse_json(*text) : json::value();
-  if (!manifest.is_array()) throw Error(Code::internal, "The engine store " + store.string() + " has no manifest.");
+  if (!manifest.is_array())
+    throw Error(Code::internal, "The engine store " + store.string() + " has no manifest.");
   return manifest.get_array();
 }
 
@@ -44,8 +45,9 @@ Entry look_up(const fs::path& store, const std::string& engine, const std::strin
 std::string identity_of(int descriptor) {
   struct stat status{};
   if (::fstat(descriptor, &status) != 0) return {};
-  return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) + ":" + std::to_string(status.st_size) + ":" +
-         std::to_string(status.st_mtim.tv_sec) + "." + std::to_string(status.st_mtim.tv_nsec);
+  return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) + ":" +
+         std::to_string(status.st_size) + ":" + std::to_string(status.st_mtim.tv_sec) + "." +
+         std::to_string(status.st_mtim.tv_nsec);
 }
 
 std::string hash_of(int descriptor) {
@@ -68,7 +70,9 @@ Task<fs::path> EngineStore::find(std::string engine, std::string version) {
   std::string identity = identity_of(file.get());
   if (verified_[entry.path] == identity + entry.sha256) co_return entry.path;
   std::string hash = co_await net::blocking_result<std::string>([&] { return hash_of(file.get()); });
-  if (hash != entry.sha256) throw Error(Code::internal, "The engine " + entry.path.string() + " does not have the hash of the manifest.");
+  if (hash != entry.sha256)
+    throw Error(Code::internal,
+                "The engine " + entry.path.string() + " does not have the hash of the manifest.");
   verified_[entry.path] = identity + entry.sha256;
   co_return entry.path;
 }
@@ -78,7 +82,8 @@ Task<> EngineStore::warm_up() {
     json::array manifest = manifest_of(store_);
     for (const json::value& item : manifest) {
       if (!item.is_object()) continue;
-      co_await find(find_string(item.get_object(), "engine").value_or(""), find_string(item.get_object(), "version").value_or(""));
+      co_await find(find_string(item.get_object(), "engine").value_or(""),
+                    find_string(item.get_object(), "version").value_or(""));
     }
   } catch (const Error& failure) {
     log::warn("an engine cannot be used", {{"error", failure.what()}});

@@ -20,7 +20,8 @@ using worker_protocol::Outcome;
 using worker_protocol::Phase;
 using worker_protocol::State;
 
-// The control plane wants the counter to grow. A shim counts its beats from 1, and each salvage from a number of its own.
+// The control plane wants the counter to grow. A shim counts its beats from 1, and each salvage from a number
+// of its own.
 constexpr std::int64_t beats_of_one = 1'000'000'000;
 constexpr auto beat_interval = 2s;
 
@@ -37,7 +38,8 @@ class Salvage {
   Task<> run() {
     log::warn("a phase has lost its shim and is salvaged", {{"job", lease_.job}, {"run", spool_.meta().run}});
     beats_->first = spool_.begin_salvage() * beats_of_one;
-    // A phase that never started has no beat, by which the control plane knows that it may be given out again.
+    // A phase that never started has no beat, by which the control plane knows that it may be given out
+    // again.
     if (spool_.started()) net::spawn(tools_.executor, "beats of a salvage", Beats::run(beats_));
     co_await wait_for_processes();
     co_await adopt();
@@ -46,7 +48,8 @@ class Salvage {
       co_await report();
     } catch (const Error& failure) {
       if (failure.code() == Code::unavailable || failure.code() == Code::internal) throw;
-      log::warn("the control plane does not take a salvaged phase", {{"job", lease_.job}, {"error", failure.what()}});
+      log::warn("the control plane does not take a salvaged phase",
+                {{"job", lease_.job}, {"error", failure.what()}});
       closed = true;
     }
     beats_->stopped = true;
@@ -54,8 +57,10 @@ class Salvage {
     // The run directory goes last of all: while it is there, this can begin again.
     std::function<Task<>()> release = [this] { return tools_.broker.release(spool_.meta().run); };
     co_await persistently(release);
-    if (!closed || wanted_) spool_.remove();
-    else spool_.set_aside();
+    if (!closed || wanted_)
+      spool_.remove();
+    else
+      spool_.set_aside();
     log::info("a phase is salvaged", {{"job", lease_.job}, {"closed", closed ? "yes" : "no"}});
   }
 
@@ -74,7 +79,8 @@ class Salvage {
       for (std::int64_t counter = self->first; !self->stopped; ++counter) {
         try {
           worker_protocol::Wish wish = co_await self->api.beat(self->lease, counter);
-          if (wish == worker_protocol::Wish::force_cancel && !self->stopped) co_await self->broker.kill(self->phase);
+          if (wish == worker_protocol::Wish::force_cancel && !self->stopped)
+            co_await self->broker.kill(self->phase);
         } catch (const Error& failure) {
           if (failure.code() == Code::conflict) co_return;
         }
@@ -88,7 +94,8 @@ class Salvage {
     std::function<Task<>()> attempt = [&]() -> Task<> { phases = co_await tools_.broker.list(); };
     co_await persistently(attempt);
     for (const sandbox::PhaseInfo& info : phases) {
-      if (info.phase == spool_.meta().sandbox_phase()) co_return info.ended || (info.processes == 0 && !info.shim_alive);
+      if (info.phase == spool_.meta().sandbox_phase())
+        co_return info.ended || (info.processes == 0 && !info.shim_alive);
     }
     co_return true;
   }
@@ -113,11 +120,15 @@ class Salvage {
     for (int attempt = 0; attempt < 100 && !directory; ++attempt) {
       bool again = false;
       try {
-        std::function<Task<>()> ask = [&]() -> Task<> { directory = co_await tools_.broker.adopt(spool_.meta().run); };
+        std::function<Task<>()> ask = [&]() -> Task<> {
+          directory = co_await tools_.broker.adopt(spool_.meta().run);
+        };
         co_await persistently(ask);
       } catch (const Error& failure) {
         again = failure.code() == Code::conflict;
-        if (!again) log::warn("a run directory is not there to be salvaged", {{"run", spool_.meta().run}, {"error", failure.what()}});
+        if (!again)
+          log::warn("a run directory is not there to be salvaged",
+                    {{"run", spool_.meta().run}, {"error", failure.what()}});
       }
       if (!again) break;
       co_await net::sleep_for(100ms);
@@ -125,19 +136,24 @@ class Salvage {
     if (directory) files_.emplace(*directory);
   }
 
-  // State, log, objects, then the phase's end: the order in which nothing is lost and nothing is shown too early.
+  // State, log, objects, then the phase's end: the order in which nothing is lost and nothing is shown too
+  // early.
   Task<> report() {
     std::optional<Outcome> outcome = spool_.result();
     bool engine_may_have_run = spool_.started() && spool_.meta().phase == Phase::apply;
     if (engine_may_have_run && !outcome) co_await save_state();
     co_await send_states();
     for (const SpooledObject& object : outcome ? spool_.objects() : std::vector<SpooledObject>()) {
-      std::function<Task<>()> attempt = [&] { return tools_.api.put_object(lease_, object.object, object.kind, object.file); };
+      std::function<Task<>()> attempt = [&] {
+        return tools_.api.put_object(lease_, object.object, object.kind, object.file);
+      };
       co_await persistently(attempt);
       spool_.drop(object);
     }
     co_await send_log(outcome.has_value());
-    std::function<Task<>()> last = [&] { return outcome ? tools_.api.post_result(lease_, *outcome) : post_lost(); };
+    std::function<Task<>()> last = [&] {
+      return outcome ? tools_.api.post_result(lease_, *outcome) : post_lost();
+    };
     co_await persistently(last);
   }
 
@@ -147,7 +163,8 @@ class Salvage {
     if (files_) file = files_->open(spool_.meta().state_file);
     if (!file) co_return;
     int descriptor = file->get();
-    std::optional<StateFacts> facts = co_await net::blocking_result<std::optional<StateFacts>>([&] { return read_state(descriptor); });
+    std::optional<StateFacts> facts =
+        co_await net::blocking_result<std::optional<StateFacts>>([&] { return read_state(descriptor); });
     if (!facts) co_return;
     std::optional<State> last = spool_.acknowledged();
     std::vector<SpooledState> waiting = spool_.states();
@@ -155,11 +172,13 @@ class Salvage {
     const std::string& lineage = last ? last->lineage : spool_.meta().lineage;
     std::int64_t serial = last ? last->serial : spool_.meta().serial;
     if (!may_follow(*facts, lineage, serial)) {
-      log::warn("a state was passed over: other lineage or smaller serial", {{"job", lease_.job}, {"serial", facts->serial}, {"before", serial}});
+      log::warn("a state was passed over: other lineage or smaller serial",
+                {{"job", lease_.job}, {"serial", facts->serial}, {"before", serial}});
       co_return;
     }
     saved_ = co_await net::blocking_result<Instances>([&] { return read_instances(descriptor); });
-    // Of the state that the phase began with only the serial is known; the engine raises it whenever something changed.
+    // Of the state that the phase began with only the serial is known; the engine raises it whenever
+    // something changed.
     bool known = last ? last->md5 == facts->md5 : facts->serial == spool_.meta().serial;
     if (known) co_return;
     std::vector<worker_protocol::Slot> slots;
@@ -177,7 +196,8 @@ class Salvage {
       } catch (const Error& failure) {
         // A single state that is refused must not hold back what follows; it has been offered as recovered.
         if (failure.code() != Code::invalid) throw;
-        log::error("a salvaged state was refused", {{"job", lease_.job}, {"serial", state.state.serial}, {"error", failure.what()}});
+        log::error("a salvaged state was refused",
+                   {{"job", lease_.job}, {"serial", state.state.serial}, {"error", failure.what()}});
       }
     }
   }
@@ -185,7 +205,8 @@ class Salvage {
   // With a result the shim's last record (the ETX) belongs to the log, if the shim did not come to append it.
   Task<> send_log(bool finished) {
     std::uint64_t size = co_await net::blocking_result<std::uint64_t>([&] { return complete_log(finished); });
-    if (size > 0) co_await ship_segment(tools_.api, lease_, spool_.meta().log_segment, spool_.log_file(), size);
+    if (size > 0)
+      co_await ship_segment(tools_.api, lease_, spool_.meta().log_segment, spool_.log_file(), size);
   }
 
   std::uint64_t complete_log(bool finished) {
@@ -215,10 +236,14 @@ class Salvage {
   Task<> post_lost() {
     std::string imports, error = "The process that kept this plan ended unexpectedly.";
     if (spool_.meta().phase == Phase::apply) {
-      error = "The process that kept this apply ended unexpectedly. The state is the last one that the engine wrote.";
+      error =
+          "The process that kept this apply ended unexpectedly. The state is the last one that the engine "
+          "wrote.";
       std::optional<sandbox::Descriptor> file;
       if (files_) file = files_->open(spool_.meta().events_file);
-      if (file) imports = co_await net::blocking_result<std::string>([&] { return import_list(read_apply_events(file->get()).made, saved_); });
+      if (file)
+        imports = co_await net::blocking_result<std::string>(
+            [&] { return import_list(read_apply_events(file->get()).made, saved_); });
     }
     if (!spool_.started()) error = "The phase could not be started on its node.";
     co_await tools_.api.post_lost(lease_, error, imports, spool_.started());
@@ -248,8 +273,8 @@ class Salvage {
   Lease lease_;
   std::shared_ptr<Beats> beats_;
   std::optional<RunFiles> files_;
-  Instances saved_;         // what the last saved state has
-  bool wanted_ = false;    // the control plane took what a closed lease admits
+  Instances saved_;      // what the last saved state has
+  bool wanted_ = false;  // the control plane took what a closed lease admits
 };
 
 }  // namespace

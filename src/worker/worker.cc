@@ -25,14 +25,16 @@ namespace fs = std::filesystem;
 using worker_protocol::Job;
 using worker_protocol::Phase;
 
-constexpr auto start_limit = 15s;  // how long the end of an earlier phase of the same run may hold up the next
+constexpr auto start_limit =
+    15s;  // how long an earlier phase of the run may hold up the next, and a start the worker's end
 constexpr auto sweep_interval = 30s;
 constexpr net::Clock::duration first_pause = 50ms;  // after a claim that failed
 
 void make_directory(const fs::path& path) {
   std::error_code failure;
   fs::create_directories(path, failure);
-  if (failure || ::chmod(path.c_str(), 0700) != 0) throw Error(Code::internal, "The directory " + path.string() + " cannot be made.");
+  if (failure || ::chmod(path.c_str(), 0700) != 0)
+    throw Error(Code::internal, "The directory " + path.string() + " cannot be made.");
 }
 
 }  // namespace
@@ -59,13 +61,16 @@ struct Worker::Impl : std::enable_shared_from_this<Worker::Impl> {
   Task<> make_room(const Job& job, shim::ShimOrder& order);
   std::optional<shim::Spool> spool_of(const shim::Lease& lease) const;
   Task<> give_back(shim::Lease lease, std::string error);
-  static Task<> follow(std::shared_ptr<Impl> self, std::string job, std::string run, std::string phase, pid_t pid);
+  static Task<> follow(std::shared_ptr<Impl> self, std::string job, std::string run, std::string phase,
+                       pid_t pid);
   Task<> conclude(const std::string& job, const std::string& run);
   void count(const std::string& job, const std::string& run);
   void done(const std::string& job);
   void messages(std::shared_ptr<Impl> self);
   void acknowledge(std::size_t most);
-  std::size_t free_slots() const { return options.capacity > active.size() ? options.capacity - active.size() : 0; }
+  std::size_t free_slots() const {
+    return options.capacity > active.size() ? options.capacity - active.size() : 0;
+  }
   bool taking() const { return !stopping && !draining && registered; }
 
   net::Executor executor;
@@ -77,15 +82,16 @@ struct Worker::Impl : std::enable_shared_from_this<Worker::Impl> {
   sandbox::BrokerClient broker;
   EngineStore engines;
   std::map<std::string, std::string> active;  // job to run: claimed, executing or being salvaged
+  std::set<std::string> unreadable;           // jobs with a spool of an unknown version
   std::size_t starting = 0;                   // of these, not handed to a shim yet
   bool draining = false;
   bool stopping = false;
-  bool registered = false;                    // the control plane knows this incarnation; before, it gives no job
-  bool look_now = false;                      // a message, a fresh connection or a free slot says so
+  bool registered = false;  // the control plane knows this incarnation; before, it gives no job
+  bool look_now = false;    // a message, a fresh connection or a free slot says so
   std::optional<amqp::Consumer> consumer;
   std::uint16_t prefetch = 0;
   std::vector<std::function<void()>> deliveries;  // not acknowledged yet
-  net::Event changed;                         // anything above
+  net::Event changed;                             // anything above
 };
 
 void Worker::Impl::count(const std::string& job, const std::string& run) { active[job] = run; }
@@ -103,9 +109,13 @@ Task<> Worker::Impl::take_up() {
     try {
       shim::Spool spool = shim::Spool::open(spools / id);
       count(id, spool.meta().run);
-      net::spawn(executor, "taken-up phase", follow(shared_from_this(), id, spool.meta().run, spool.meta().sandbox_phase(), -1));
+      net::spawn(executor, "taken-up phase",
+                 follow(shared_from_this(), id, spool.meta().run, spool.meta().sandbox_phase(), -1));
       log::info("a phase is taken up", {{"job", id}, {"run", spool.meta().run}});
     } catch (const Error& failure) {
+      // A newer worker's, perhaps, whose shim lives: it is still reported as ours, or the control plane would
+      // take the job for lost.
+      unreadable.insert(id);
       log::error("a spool cannot be read and is left where it is", {{"job", id}, {"error", failure.what()}});
     }
   }
@@ -121,29 +131,36 @@ Task<> Worker::Impl::report(std::shared_ptr<Impl> self) {
     try {
       std::vector<std::string> jobs;
       for (const auto& [job, run] : self->active) jobs.push_back(job);
-      shim::NodeAnswer answer =
-          co_await self->api.report_node(self->options.node, self->options.name, self->incarnation, self->options.capacity, jobs);
+      for (const std::string& job : self->unreadable) {
+        if (fs::exists(self->spools / job)) jobs.push_back(job);
+      }
+      shim::NodeAnswer answer = co_await self->api.report_node(
+          self->options.node, self->options.name, self->incarnation, self->options.capacity, jobs);
       bool more = !self->registered || (self->draining && !answer.draining);
       self->registered = true;
       self->draining = answer.draining;
       if (more) self->look_now = true;
-      // A closed lease needs nothing here: its shim learns the same from its next beat, and a salvage from its next call.
+      // A closed lease needs nothing here: its shim learns the same from its next beat, and a salvage from
+      // its next call.
       for (const std::string& job : answer.closed) log::info("a job's lease is closed", {{"job", job}});
       if (std::exchange(away, false)) log::info("the job API answers again");
       self->changed.notify();
     } catch (const Error& failure) {
-      if (!std::exchange(away, true)) log::warn("the node could not be reported", {{"error", failure.what()}});
+      if (!std::exchange(away, true))
+        log::warn("the node could not be reported", {{"error", failure.what()}});
       pause = std::min<net::Clock::duration>(pause, 1s);
     }
     net::Clock::time_point next = net::Clock::now() + pause;
-    while (!self->stopping && net::Clock::now() < next) co_await self->changed.wait_for(next - net::Clock::now());
+    while (!self->stopping && net::Clock::now() < next)
+      co_await self->changed.wait_for(next - net::Clock::now());
   }
 }
 
 Task<> Worker::Impl::sweep(std::shared_ptr<Impl> self) {
   while (!self->stopping) {
     for (const std::string& run : self->kept.due(self->options.keep_time, self->options.keep_count)) {
-      bool in_use = std::any_of(self->active.begin(), self->active.end(), [&](const auto& job) { return job.second == run; });
+      bool in_use = std::any_of(self->active.begin(), self->active.end(),
+                                [&](const auto& job) { return job.second == run; });
       if (in_use) continue;
       try {
         co_await self->broker.release(run);
@@ -155,7 +172,8 @@ Task<> Worker::Impl::sweep(std::shared_ptr<Impl> self) {
       }
     }
     net::Clock::time_point next = net::Clock::now() + sweep_interval;
-    while (!self->stopping && net::Clock::now() < next) co_await self->changed.wait_for(next - net::Clock::now());
+    while (!self->stopping && net::Clock::now() < next)
+      co_await self->changed.wait_for(next - net::Clock::now());
   }
 }
 
@@ -184,14 +202,18 @@ void Worker::Impl::acknowledge(std::size_t most) {
   }
 }
 
-// Takes one job if one waits. A message is taken off its queue when its look has been done: with a job, or for all when nothing waits.
+// Takes one job if one waits. A message is taken off its queue when its look has been done: with a job, or
+// for all when nothing waits.
 Task<bool> Worker::Impl::claim_one() {
-  std::optional<Job> job = co_await api.claim(options.node, incarnation, deliveries.empty() ? "look" : "message");
+  std::optional<Job> job =
+      co_await api.claim(options.node, incarnation, deliveries.empty() ? "look" : "message");
   acknowledge(job ? 1 : deliveries.size());
   if (!job) co_return false;
   if (active.contains(job->id)) {
-    // The lease before was closed, and what it left is still being cleared up here; another look will give it again.
-    co_await give_back({job->id, job->lease}, "The job's earlier attempt is still being cleared up on this node.");
+    // The lease before was closed, and what it left is still being cleared up here; another look will give it
+    // again.
+    co_await give_back({job->id, job->lease},
+                       "The job's earlier attempt is still being cleared up on this node.");
     co_return false;
   }
   count(job->id, job->run);
@@ -203,8 +225,10 @@ Task<bool> Worker::Impl::claim_one() {
 Task<> Worker::Impl::take_jobs(std::shared_ptr<Impl> self) {
   net::Clock::duration pause = first_pause;
   while (!self->stopping) {
-    std::uint16_t wanted = self->taking() ? static_cast<std::uint16_t>(std::min<std::size_t>(self->free_slots(), 1000)) : 0;
-    if (self->consumer && wanted != std::exchange(self->prefetch, wanted)) self->consumer->set_prefetch(wanted);
+    std::uint16_t wanted =
+        self->taking() ? static_cast<std::uint16_t>(std::min<std::size_t>(self->free_slots(), 1000)) : 0;
+    if (self->consumer && wanted != std::exchange(self->prefetch, wanted))
+      self->consumer->set_prefetch(wanted);
     bool more = false, failed = false;
     if (self->taking() && self->free_slots() > 0 && self->look_now) {
       self->look_now = false;
@@ -216,7 +240,8 @@ Task<> Worker::Impl::take_jobs(std::shared_ptr<Impl> self) {
         failed = true;
       }
       self->look_now = self->look_now || more || failed;
-      if (failed) co_await net::sleep_for(std::exchange(pause, std::min<net::Clock::duration>(pause * 2, 2s)));
+      if (failed)
+        co_await net::sleep_for(std::exchange(pause, std::min<net::Clock::duration>(pause * 2, 2s)));
       continue;
     }
     std::chrono::milliseconds look = self->options.look_interval;
@@ -273,12 +298,15 @@ Task<> Worker::Impl::give_back(shim::Lease lease, std::string error) {
 Task<> Worker::Impl::make_room(const Job& job, shim::ShimOrder& order) {
   net::Clock::time_point deadline = net::Clock::now() + start_limit;
   auto earlier = [&] {
-    return std::any_of(active.begin(), active.end(), [&](const auto& other) { return other.second == job.run && other.first != job.id; });
+    return std::any_of(active.begin(), active.end(),
+                       [&](const auto& other) { return other.second == job.run && other.first != job.id; });
   };
   while (earlier() && net::Clock::now() < deadline) co_await changed.wait_for(deadline - net::Clock::now());
   std::optional<std::string> hash = kept.take(job.run);
-  if (hash && job.phase == Phase::apply) order.kept_plan_sha256 = *hash;
-  else co_await broker.release(job.run);
+  if (hash && job.phase == Phase::apply)
+    order.kept_plan_sha256 = *hash;
+  else
+    co_await broker.release(job.run);
 }
 
 Task<> Worker::Impl::start(Job& job) {
@@ -308,7 +336,8 @@ Task<> Worker::Impl::start(Job& job) {
   bool reachable = !options.platform.host.empty() || !options.platform.unix_path.empty();
   if (reachable && !job.hostname.empty()) {
     std::size_t colon = job.hostname.rfind(':');
-    std::optional<std::int64_t> port = colon == std::string::npos ? 443 : parse_int(std::string_view(job.hostname).substr(colon + 1));
+    std::optional<std::int64_t> port =
+        colon == std::string::npos ? 443 : parse_int(std::string_view(job.hostname).substr(colon + 1));
     request.hostname = job.hostname.substr(0, colon);
     request.relay_port = static_cast<std::uint16_t>(port.value_or(443));
   }
@@ -316,20 +345,24 @@ Task<> Worker::Impl::start(Job& job) {
   sandbox::Descriptor file = sandbox::make_memory_file(json::serialize(shim::to_json(order)));
   request.job = file.get();
   sandbox::StartedShim started = co_await broker.start_phase(std::move(request));
-  net::spawn(executor, "phase", follow(shared_from_this(), id, run, spool.meta().sandbox_phase(), started.pid));
+  net::spawn(executor, "phase",
+             follow(shared_from_this(), id, run, spool.meta().sandbox_phase(), started.pid));
 }
 
-Task<> Worker::Impl::follow(std::shared_ptr<Impl> self, std::string job, std::string run, std::string phase, pid_t pid) {
+Task<> Worker::Impl::follow(std::shared_ptr<Impl> self, std::string job, std::string run, std::string phase,
+                            pid_t pid) {
   co_await wait_for_shim(self->broker, phase, pid);
   while (true) {
     try {
       if (fs::exists(self->spools / job)) {
-        co_await salvage({self->executor, self->api, self->broker, self->options.grace + 30s}, shim::Spool::open(self->spools / job));
+        co_await salvage({self->executor, self->api, self->broker, self->options.grace + 30s},
+                         shim::Spool::open(self->spools / job));
       }
       co_await self->conclude(job, run);
       break;
     } catch (const std::exception& failure) {
-      log::error("a phase could not be brought to its end; trying again", {{"job", job}, {"error", failure.what()}});
+      log::error("a phase could not be brought to its end; trying again",
+                 {{"job", job}, {"error", failure.what()}});
     }
     co_await net::sleep_for(1s);
   }
@@ -353,15 +386,14 @@ Task<> Worker::Impl::conclude(const std::string& job, const std::string& run) {
 
 // ---- the role
 
-Worker::Worker(net::Executor executor, WorkerOptions options) : impl_(std::make_shared<Impl>(executor, std::move(options))) {}
+Worker::Worker(net::Executor executor, WorkerOptions options)
+    : impl_(std::make_shared<Impl>(executor, std::move(options))) {}
 
 Worker::~Worker() {
   impl_->stopping = true;
   impl_->consumer.reset();
   impl_->changed.notify();
 }
-
-std::size_t Worker::busy() const noexcept { return impl_->active.size(); }
 
 Task<> Worker::run(net::Stop& stop) {
   std::shared_ptr<Impl> self = impl_;
@@ -373,7 +405,9 @@ Task<> Worker::run(net::Stop& stop) {
   self->look_now = true;
   if (self->options.queue) self->messages(self);
   net::spawn(self->executor, "job taker", Impl::take_jobs(self));
-  log::info("worker is up", {{"node", self->options.node}, {"capacity", self->options.capacity}, {"taken_up", self->active.size()}});
+  log::info("worker is up", {{"node", self->options.node},
+                             {"capacity", self->options.capacity},
+                             {"taken_up", self->active.size()}});
 
   while (!co_await stop.wait_for(60s)) {
   }
@@ -382,7 +416,8 @@ Task<> Worker::run(net::Stop& stop) {
   self->consumer.reset();
   // A job that was claimed is handed to its shim, else its lease would have to run out.
   net::Clock::time_point deadline = net::Clock::now() + start_limit;
-  while (self->starting > 0 && net::Clock::now() < deadline) co_await self->changed.wait_for(deadline - net::Clock::now());
+  while (self->starting > 0 && net::Clock::now() < deadline)
+    co_await self->changed.wait_for(deadline - net::Clock::now());
 }
 
 }  // namespace terrane::worker

@@ -14,26 +14,28 @@
 namespace terrane::worker {
 
 struct WorkerOptions {
-  std::string node;                             ///< the node's id, as in its certificate
-  std::string name;                             ///< for people
-  http::Endpoint api;                           ///< the job API
-  shim::Platform platform;                      ///< the public listener, for runs; no host and no path: runs do not reach the platform
-  std::filesystem::path data;                   ///< spools and records of kept run directories; made here, mode 0700
+  std::string node;    ///< the node's id, as in its certificate
+  std::string name;    ///< for people
+  http::Endpoint api;  ///< the job API
+  shim::Platform
+      platform;  ///< the public listener, for runs; no host and no path: runs do not reach the platform
+  std::filesystem::path data;  ///< spools and records of kept run directories; made here, mode 0700
   std::filesystem::path broker_socket;
   std::filesystem::path engine_store;
-  std::filesystem::path provider_store;         ///< empty: none
-  std::size_t capacity = 10;                    ///< phases at a time
-  std::optional<amqp::Options> queue;           ///< where messages say that jobs wait; nothing: only looking
+  std::filesystem::path provider_store;  ///< empty: none
+  std::size_t capacity = 10;             ///< phases at a time
+  std::optional<amqp::Options> queue;    ///< where messages say that jobs wait; nothing: only looking
   std::string queue_name = "terrane.jobs";
   std::chrono::milliseconds look_interval{2000};  ///< between looks of its own; 0: messages alone wake it
   std::chrono::milliseconds report_interval{5000};
-  std::chrono::seconds grace{60};               ///< between SIGINT and SIGKILL of an engine
-  std::chrono::seconds keep_time{30 * 60};      ///< a plan's run directory waits so long for its apply: people confirm soon or much later
-  std::size_t keep_count = 20;                  ///< and so many at most: each holds memory
+  std::chrono::seconds grace{60};  ///< between SIGINT and SIGKILL of an engine
+  std::chrono::seconds keep_time{
+      30 * 60};  ///< a plan's run directory waits so long for its apply: people confirm soon or much later
+  std::size_t keep_count = 20;  ///< and so many at most: each holds memory
 };
 
-/// The role that takes jobs and hands each to a shim of its own. It keeps nothing in memory that it does not find again: killed anywhere, the next one
-/// takes up running shims and salvages dead ones.
+/// The role that takes jobs and hands each to a shim of its own. It keeps nothing in memory that it does not
+/// find again: killed anywhere, the next one takes up running shims and salvages dead ones.
 class Worker {
  public:
   Worker(net::Executor executor, WorkerOptions options);
@@ -41,10 +43,9 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  /// Works until `stop`; shims go on without it. Call it once. Throws Error{internal} when its directories cannot be made.
+  /// Works until `stop`; shims go on without it. Call it once. Throws Error{internal} when its directories
+  /// cannot be made.
   Task<> run(net::Stop& stop);
-  /// Phases that count against the capacity now.
-  std::size_t busy() const noexcept;
 
  private:
   struct Impl;

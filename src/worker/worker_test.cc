@@ -1,10 +1,9 @@
-#include "worker/testing/worker_fixture.h"
-
 #include <gmock/gmock.h>
 
 #include "amqp/publisher.h"
 #include "shim/spool.h"
 #include "testing/test_rabbit.h"
+#include "worker/testing/worker_fixture.h"
 
 namespace terrane::worker {
 namespace {
@@ -36,7 +35,8 @@ std::string slow_configuration(const std::string& file = "/run/terrane/work/go")
 resource "terraform_data" "first" { input = "made" }
 resource "terraform_data" "second" {
   input = terraform_data.first.output
-  provisioner "local-exec" { command = "echo second is being made; until test -e )" + file + R"(; do sleep 0.05; done" }
+  provisioner "local-exec" { command = "echo second is being made; until test -e )" +
+         file + R"(; do sleep 0.05; done" }
 }
 )";
 }
@@ -46,7 +46,9 @@ TEST_F(WorkerTest, PlansAndAppliesInOneDirectory) {
   std::string path = configuration("small", {{"main.tf", small_configuration}});
   Job plan = job("job-1", "run-1", Phase::plan, path);
   std::string value = "quoted \"${x}\" %{y}\nsecond line";
-  plan.variables = {{"text", Secret("loses"), false, false}, {"list", Secret("[1, \"b\"]"), false, true}, {"text", Secret(value), false, false}};
+  plan.variables = {{"text", Secret("loses"), false, false},
+                    {"list", Secret("[1, \"b\"]"), false, true},
+                    {"text", Secret(value), false, false}};
   api_.add(plan);
   FakeJob planned = finished("job-1");
   EXPECT_TRUE(planned.outcome->has_changes);
@@ -58,7 +60,8 @@ TEST_F(WorkerTest, PlansAndAppliesInOneDirectory) {
   EXPECT_THAT(api_.plaintext("job-1", planned.outcome->json_object), HasSubstr("\"resource_changes\""));
   EXPECT_TRUE(planned.states.empty());
   std::string log = api_.log_text("job-1");
-  EXPECT_EQ(log.find("\x02OpenTofu v1.12.6\non linux_amd64\nInitializing plugins and modules...\n"), 0u) << log;
+  EXPECT_EQ(log.find("\x02OpenTofu v1.12.6\non linux_amd64\nInitializing plugins and modules...\n"), 0u)
+      << log;
   EXPECT_THAT(log, HasSubstr("Plan: 1 to add, 0 to change, 0 to destroy."));
   EXPECT_EQ(log.find('\x03'), log.size() - 1) << "the end mark stands once, at the end";
   EXPECT_EQ(log.rfind('\x02'), 0u);
@@ -77,7 +80,8 @@ TEST_F(WorkerTest, PlansAndAppliesInOneDirectory) {
   EXPECT_EQ(outputs.at("text").at("value").as_string(), value + " in prod");
   EXPECT_EQ(json::serialize(outputs.at("list").at("value")), "[1,\"b\"]");
   EXPECT_EQ(applied.states.back().size, static_cast<std::int64_t>(state.size()));
-  EXPECT_THAT(api_.log_text("job-2"), HasSubstr("Apply complete! Resources: 1 added, 0 changed, 0 destroyed."));
+  EXPECT_THAT(api_.log_text("job-2"),
+              HasSubstr("Apply complete! Resources: 1 added, 0 changed, 0 destroyed."));
   EXPECT_EQ(api_.log_text("job-2").back(), '\x03');
   EXPECT_EQ(applied.calls.back(), "result") << "nothing comes after the result";
 
@@ -88,9 +92,11 @@ TEST_F(WorkerTest, PlansAndAppliesInOneDirectory) {
 
 TEST_F(WorkerTest, AppliesElsewhereWithAnExistingState) {
   start_worker();
-  std::string path = configuration("elsewhere", {{"app/main.tf", small_configuration}, {"app/terraform.tfstate", "left behind"}});
-  std::string before = R"({"version":4,"terraform_version":"1.12.6","serial":7,"lineage":"be0effdf-c242-4f02-b76d-dd0c0941c051",)"
-                       R"("outputs":{},"resources":[],"check_results":null})";
+  std::string path = configuration(
+      "elsewhere", {{"app/main.tf", small_configuration}, {"app/terraform.tfstate", "left behind"}});
+  std::string before =
+      R"({"version":4,"terraform_version":"1.12.6","serial":7,"lineage":"be0effdf-c242-4f02-b76d-dd0c0941c051",)"
+      R"("outputs":{},"resources":[],"check_results":null})";
   api_.serve("/inputs/state", before);
   Job plan = job("job-1", "run-1", Phase::plan, path);
   plan.working_directory = "app";
@@ -99,7 +105,9 @@ TEST_F(WorkerTest, AppliesElsewhereWithAnExistingState) {
   plan.state_lineage = "be0effdf-c242-4f02-b76d-dd0c0941c051";
   api_.add(plan);
   FakeJob planned = finished("job-1");
-  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(data() / "kept/run-1.json") && !std::filesystem::exists(spool_of("job-1")); }));
+  ASSERT_TRUE(eventually([&] {
+    return std::filesystem::exists(data() / "kept/run-1.json") && !std::filesystem::exists(spool_of("job-1"));
+  }));
   std::filesystem::remove(data() / "kept/run-1.json");  // as on a node that did not plan
   api_.serve("/inputs/plan", api_.plaintext("job-1", planned.outcome->plan_object));
   Job apply = plan;
@@ -118,7 +126,9 @@ TEST_F(WorkerTest, AppliesElsewhereWithAnExistingState) {
 TEST_F(WorkerTest, SaysWhatIsWrongWithAConfiguration) {
   start_worker();
   std::string broken = configuration("broken", {{"main.tf", "resource \"terraform_data\" \"a\" {\n"}});
-  std::string failing = configuration("failing", {{"main.tf", "data \"terraform_remote_state\" \"x\" {\n  backend = \"local\"\n  config = { path = \"nowhere\" }\n}\n"}});
+  std::string failing = configuration("failing", {{"main.tf",
+                                                   "data \"terraform_remote_state\" \"x\" {\n  backend = "
+                                                   "\"local\"\n  config = { path = \"nowhere\" }\n}\n"}});
   std::string nowhere = configuration("nowhere", {{"main.tf", ""}});
   api_.serve("/inputs/bad", "no archive");
   api_.add(job("job-broken", "run-1", Phase::plan, broken));
@@ -130,11 +140,12 @@ TEST_F(WorkerTest, SaysWhatIsWrongWithAConfiguration) {
   Job wrong_engine = job("job-engine", "run-5", Phase::plan, nowhere);
   wrong_engine.engine_version = "0.0.1";
   api_.add(wrong_engine);
-  std::map<std::string, std::string> wanted = {{"job-broken", "Unclosed configuration block"},
-                                               {"job-failing", "Unable to find remote state"},
-                                               {"job-bad", "no valid tar.gz archive"},
-                                               {"job-nowhere", "The working directory \"missing\" is not in the configuration."},
-                                               {"job-engine", "The engine opentofu 0.0.1 is not in this node's store."}};
+  std::map<std::string, std::string> wanted = {
+      {"job-broken", "Unclosed configuration block"},
+      {"job-failing", "Unable to find remote state"},
+      {"job-bad", "no valid tar.gz archive"},
+      {"job-nowhere", "The working directory \"missing\" is not in the configuration."},
+      {"job-engine", "The engine opentofu 0.0.1 is not in this node's store."}};
   for (const auto& [id, text] : wanted) {
     FakeJob ended = over(id);
     ASSERT_TRUE(ended.outcome) << id;
@@ -176,7 +187,8 @@ TEST_F(WorkerTest, AKilledWorkersPhasesAreTakenUp) {
   stop_worker(SIGKILL);
   int beats = api_.get(apply.id).beats;
   start_worker();
-  EXPECT_TRUE(eventually([&] { return api_.reported() == std::vector<std::string>{apply.id}; })) << "the new worker counts it as its own";
+  EXPECT_TRUE(eventually([&] { return api_.reported() == std::vector<std::string>{apply.id}; }))
+      << "the new worker counts it as its own";
   EXPECT_TRUE(eventually([&] { return api_.get(apply.id).beats > beats; })) << "the shim beats on";
   std::ofstream(directory_ / "run/runs/run-1/work/go") << "";
   FakeJob applied = finished(apply.id);
@@ -191,7 +203,8 @@ TEST_F(WorkerTest, APhaseThatEndsWithoutAWorkerIsClearedUpByTheNext) {
   ASSERT_TRUE(log_has(apply.id, "second is being made"));
   EXPECT_EQ(stop_worker(SIGTERM), 0) << "a worker that is asked to end leaves at once";
   kill_shim(apply.id);
-  ASSERT_TRUE(eventually([&] { return phase_of(apply.id)->processes == 0; })) << "the engine ends by the interrupt of pid 1";
+  ASSERT_TRUE(eventually([&] { return phase_of(apply.id)->processes == 0; }))
+      << "the engine ends by the interrupt of pid 1";
   start_worker();
   FakeJob lost = over(apply.id);
   ASSERT_TRUE(lost.lost);
@@ -214,7 +227,8 @@ TEST_F(WorkerTest, AnApplyWhoseShimIsKilledKeepsWhatTheEngineDid) {
   EXPECT_FALSE(lost.states.back().intermediate);
   std::string state = api_.plaintext(apply.id, lost.states.back().object);
   std::string imports(lost.lost->at("import_list").as_string());
-  bool first = state.find("\"first\"") != std::string::npos || imports.find("terraform_data.first") != std::string::npos;
+  bool first = state.find("\"first\"") != std::string::npos ||
+               imports.find("terraform_data.first") != std::string::npos;
   EXPECT_TRUE(first) << state << imports;
   EXPECT_THAT(api_.log_text(apply.id), HasSubstr("second is being made"));
   EXPECT_EQ(lost.calls.back(), "lost") << "the order is state, log, then the phase's end";
@@ -232,13 +246,15 @@ TEST_F(WorkerTest, ResourcesThatNoStateHasAreListedForImport) {
     std::string line = sandbox::read_small_file(entry.path() / "cmdline").value_or("");
     bool engine = line.find("/run/terrane/engine/tofu") == 0 && line.find("apply") != std::string::npos;
     struct stat status{};
-    bool ours = stat(entry.path().c_str(), &status) == 0 && status.st_uid >= first_uid() && status.st_uid < first_uid() + 20;
+    bool ours = stat(entry.path().c_str(), &status) == 0 && status.st_uid >= first_uid() &&
+                status.st_uid < first_uid() + 20;
     if (engine && ours) kill(static_cast<pid_t>(std::stol(entry.path().filename())), SIGKILL);
   }
   kill_shim(apply.id);
   kill(worker_pid_, SIGCONT);
   FakeJob ended = over(apply.id, 20);
-  std::string imports = ended.lost ? std::string(ended.lost->at("import_list").as_string()) : ended.outcome->import_list;
+  std::string imports =
+      ended.lost ? std::string(ended.lost->at("import_list").as_string()) : ended.outcome->import_list;
   EXPECT_THAT(imports, HasSubstr("import {\n  to = terraform_data.first\n  id = \""));
   EXPECT_THAT(imports, Not(HasSubstr("terraform_data.second")));
   EXPECT_TRUE(ended.states.empty()) << "there was none: nothing empty or half may be saved";
@@ -250,7 +266,9 @@ TEST_F(WorkerTest, APlanWhoseShimIsKilledMayBeRunAgain) {
   Job plan = job("job-1", "run-1", Phase::plan, path);
   api_.hold(path, true);  // so that it is killed in the middle
   api_.add(plan);
-  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(spool_of("job-1") / "started") && phase_of("job-1")->processes > 0; }));
+  ASSERT_TRUE(eventually([&] {
+    return std::filesystem::exists(spool_of("job-1") / "started") && phase_of("job-1")->processes > 0;
+  }));
   kill_shim("job-1");
   FakeJob ended = over("job-1");
   ASSERT_TRUE(ended.lost);
@@ -378,7 +396,8 @@ TEST_F(WorkerTest, KeepsAtMostSoManyDirectories) {
   for (int i = 1; i <= 2; ++i) planned("run-" + std::to_string(i), path);
   stop_worker(SIGTERM);
   start_worker();  // the sweep is the first thing that it does
-  EXPECT_TRUE(eventually([&] { return !std::filesystem::exists(data() / "kept/run-1.json") && list().size() == 1; }));
+  EXPECT_TRUE(
+      eventually([&] { return !std::filesystem::exists(data() / "kept/run-1.json") && list().size() == 1; }));
   EXPECT_TRUE(std::filesystem::exists(data() / "kept/run-2.json"));
 }
 
@@ -415,7 +434,8 @@ resource "terraform_data" "a" {
   ASSERT_TRUE(ended.outcome);
   EXPECT_EQ(ended.outcome->ending, Ending::errored);
   EXPECT_THAT(ended.outcome->error, HasSubstr("The apply failed.")) << api_.log_text(apply.id);
-  EXPECT_GT(ended.outcome->error.size(), std::string("The apply failed. The log has the engine's message.").size());
+  EXPECT_GT(ended.outcome->error.size(),
+            std::string("The apply failed. The log has the engine's message.").size());
   ASSERT_FALSE(ended.states.empty()) << "room was kept for what the engine did";
   EXPECT_THAT(api_.plaintext(apply.id, ended.states.back().object), HasSubstr("terraform_data"));
   std::string limit = ended.outcome->error.substr(0, ended.outcome->error.find(" The apply failed."));
@@ -426,12 +446,14 @@ resource "terraform_data" "a" {
 TEST_F(WorkerTest, LinksInARunDirectoryLeadNowhere) {
   start_worker();
   std::ofstream(data() / "node.key") << R"({"version":4,"serial":99,"lineage":"x","secret":"of the node"})";
-  std::string hostile = R"(
+  std::string hostile =
+      R"(
 resource "terraform_data" "a" {
   provisioner "local-exec" {
-    command = "cd /run/terrane; ln -sf )" + (data() / "node.key").string() +
-                        R"( work/terraform.tfstate.d/prod/terraform.tfstate; rm -f home/terrane.events; ln -s )" +
-                        (data() / "node.key").string() + R"( home/terrane.events; echo linked"
+    command = "cd /run/terrane; ln -sf )" +
+      (data() / "node.key").string() +
+      R"( work/terraform.tfstate.d/prod/terraform.tfstate; rm -f home/terrane.events; ln -s )" +
+      (data() / "node.key").string() + R"( home/terrane.events; echo linked"
   }
 }
 )";
@@ -449,16 +471,21 @@ TEST_F(WorkerTest, MoreJobsThanSlotsAllEnd) {
   settings_["capacity"] = 2;
   start_worker();
   std::string path = configuration("small", {{"main.tf", small_configuration}});
-  for (int i = 0; i < 5; ++i) api_.add(job("job-" + std::to_string(i), "run-" + std::to_string(i), Phase::plan, path));
+  for (int i = 0; i < 5; ++i)
+    api_.add(job("job-" + std::to_string(i), "run-" + std::to_string(i), Phase::plan, path));
   for (int i = 0; i < 5; ++i) finished("job-" + std::to_string(i));
 }
 
 TEST_F(WorkerTest, MessagesAloneWakeIt) {
   testing::TestRabbit& rabbit = testing::TestRabbit::shared();
   settings_["look_ms"] = 0;
-  settings_["queue"] = {{"port", rabbit.port()}, {"user", rabbit.user()}, {"password", rabbit.password()}, {"vhost", rabbit.vhost()}};
+  settings_["queue"] = {{"port", rabbit.port()},
+                        {"user", rabbit.user()},
+                        {"password", rabbit.password()},
+                        {"vhost", rabbit.vhost()}};
   start_worker();
-  ASSERT_TRUE(eventually([&] { return api_.claims() >= 2; })) << "one look at the start, one when the queue is consumed";
+  ASSERT_TRUE(eventually([&] { return api_.claims() >= 2; }))
+      << "one look at the start, one when the queue is consumed";
   std::string path = configuration("small", {{"main.tf", small_configuration}});
   amqp::Options options;
   options.port = rabbit.port();
@@ -472,10 +499,11 @@ TEST_F(WorkerTest, MessagesAloneWakeIt) {
     std::exception_ptr failure;
     {
       amqp::Publisher publisher(context.get_executor(), options);
-      net::spawn(context.get_executor(), publisher.publish("terrane.jobs", id), [&](std::exception_ptr error) {
-        failure = error;
-        context.stop();
-      });
+      net::spawn(context.get_executor(), publisher.publish("terrane.jobs", id),
+                 [&](std::exception_ptr error) {
+                   failure = error;
+                   context.stop();
+                 });
       context.run();
     }
     ASSERT_FALSE(failure);
@@ -487,7 +515,8 @@ TEST_F(WorkerTest, APlanWithoutChangesSaysSo) {
   start_worker();
   api_.add(job("job-1", "run-1", Phase::plan, configuration("empty", {{"main.tf", ""}})));
   EXPECT_FALSE(finished("job-1").outcome->has_changes);
-  api_.add(job("job-2", "run-2", Phase::plan, configuration("outputs", {{"main.tf", "output \"o\" { value = 1 }\n"}})));
+  api_.add(job("job-2", "run-2", Phase::plan,
+               configuration("outputs", {{"main.tf", "output \"o\" { value = 1 }\n"}})));
   FakeJob outputs = finished("job-2");
   EXPECT_TRUE(outputs.outcome->has_changes) << "a change of outputs alone is one";
   EXPECT_EQ(outputs.outcome->additions, 0);

@@ -169,7 +169,7 @@ TEST(WorkspaceLock, GoesToOneOfMany) {
   });
 }
 
-TEST(WorkspaceLock, FreedWakesTheQueue) {
+TEST(WorkspaceLock, KnowsItsOwner) {
   run([](Stage& stage) -> Task<> {
     postgres::Tx tx = co_await stage.database.begin();
     EXPECT_FALSE(co_await clear_lock(tx, "ws-1", "runs", "run-1")) << "not its lock";

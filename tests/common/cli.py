@@ -87,7 +87,7 @@ class Cli:
         except subprocess.TimeoutExpired as expired:
             shown = b"".join(part for part in (expired.stdout, expired.stderr) if part).decode(errors="replace")
             raise AssertionError(f"tofu {' '.join(arguments)} did not end within {seconds} s\n{shown}") from None
-        result = Result(done.returncode, done.stdout, done.stderr)
+        result = Result(done.returncode, ESCAPES.sub("", done.stdout), ESCAPES.sub("", done.stderr))
         if expect is not None and result.status != expect:
             raise AssertionError(f"tofu {' '.join(arguments)} ended with {result.status}, not {expect}\n{result.text}")
         return result

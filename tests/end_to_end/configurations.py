@@ -11,13 +11,15 @@ output "greeting" {
 
 
 def slow_plan(steps: int) -> str:
-    """A plan that computes for about half a second per step, one after the other."""
-    resources = []
+    """A plan that computes for about half a second per step, one after the other.
+
+    A variable's value is unknown to `validate`, so only planning takes the time.
+    """
+    resources = ['variable "rounds" {\n  type    = number\n  default = 1000\n}\n']
     for step in range(steps):
         after = f"  depends_on = [terraform_data.step{step - 1}]\n" if step else ""
-        resources.append(f'resource "terraform_data" "step{step}" {{\n'
-                         f'  input = length([for i in range(1000) : [for j in range(50) : sha512("{step} ${{i}} ${{j}}")]])\n'
-                         f'{after}}}\n')
+        resources.append(f'resource "terraform_data" "step{step}" {{\n  input = length([for i in range(var.rounds) : '
+                         f'[for j in range(50) : sha512("{step} ${{i}} ${{j}}")]])\n{after}}}\n')
     return "\n".join(resources)
 
 

@@ -6,16 +6,25 @@ import unittest
 from common.api import Api
 from common.cli import Cli
 from common.installation import Installation
+from configurations import ONE
 
 ORGANIZATION = "end-to-end"
+short_lived_url = ""  # of a plan's JSON, taken at the beginning: a case at the end sees it expired
 _site: Installation | None = None
 
 
 def start() -> None:
-    global _site
+    global _site, short_lived_url
     _site = Installation()
     _site.start()
-    _site.api().make_organization(ORGANIZATION)
+    api = _site.api()
+    api.make_organization(ORGANIZATION)
+    workspace = api.make_workspace(ORGANIZATION, "system")["id"]
+    run = api.make_run(workspace, api.make_configuration(workspace, {"main.tf": ONE}), plan_only=True)["id"]
+    api.wait_run(run, "planned_and_finished")
+    short_lived_url = api.request("GET", f"/api/v2/runs/{run}/plan/json-output").headers["Location"]
+    if api.request("GET", short_lived_url).status != 200:
+        raise AssertionError("the URL of a plan's JSON gives nothing")
 
 
 def stop(failed: bool) -> None:

@@ -57,11 +57,11 @@ def files(directory: str, count: str) -> None:
 
 
 def log(mebibytes: str) -> None:
-    """Says more than anybody wants to hear."""
-    line = b"x" * 1023 + b"\n"
-    for _ in range(int(mebibytes)):
-        sys.stdout.buffer.write(line * 1024)
-    sys.stdout.buffer.flush()
+    """Says more than anybody wants to hear, past the engine on its own output, with marks that end a log."""
+    line = b"\x02\x03" + b"x" * 1021 + b"\n"
+    with open(f"/proc/{os.getppid()}/fd/1", "wb") as output:
+        for _ in range(int(mebibytes)):
+            output.write(line * 1024)
 
 
 def stubborn() -> None:

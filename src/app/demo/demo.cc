@@ -39,11 +39,11 @@ std::optional<pid_t> running_supervisor(const std::filesystem::path& data) {
   if (!std::filesystem::exists(pid_file(data), ignored)) return std::nullopt;
   std::optional<std::int64_t> pid = parse_int(trim(net::read_file(pid_file(data), 64)));
   if (!pid) return std::nullopt;
-  std::filesystem::path exe =
-      std::filesystem::read_symlink("/proc/" + std::to_string(*pid) + "/exe", ignored);
-  if (ignored || exe.filename().string().find("terrane") == std::string::npos) return std::nullopt;
-  std::string command = net::read_file("/proc/" + std::to_string(*pid) + "/cmdline", 1 << 16);
-  if (command.find(data.string()) == std::string::npos) return std::nullopt;
+  std::filesystem::path line = "/proc/" + std::to_string(*pid) + "/cmdline";
+  if (!std::filesystem::exists(line, ignored)) return std::nullopt;
+  std::string command = net::read_file(line, 1 << 16);
+  std::replace(command.begin(), command.end(), '\0', ' ');
+  if (!command.ends_with(" serve --data " + data.string() + " ")) return std::nullopt;
   return static_cast<pid_t>(*pid);
 }
 

@@ -26,7 +26,7 @@ namespace terrane::sandbox {
 
 /// A broker of its own in a temporary directory, with its own cgroups and uids. Phases run the shim of
 /// testing/program.cc.
-class SandboxTest : public testing::Test {
+class SandboxTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (geteuid() != 0) GTEST_SKIP() << "needs root: it makes cgroups, mounts and uids";

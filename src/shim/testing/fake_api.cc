@@ -1,10 +1,10 @@
 #include "shim/testing/fake_api.h"
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-
 #include <mutex>
 #include <thread>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include "base/error.h"
 #include "crypto/random.h"
@@ -68,7 +68,8 @@ struct FakeApi::Impl {
     std::string id(rest.substr(0, rest.find('/')));
     auto job = jobs.find(id);
     if (job == jobs.end()) co_return answer(404, {});
-    if (request.headers.find(lease_header).value_or("") != job->second.job.lease) co_return answer(409, {{"error", "lease"}});
+    if (request.headers.find(lease_header).value_or("") != job->second.job.lease)
+      co_return answer(409, {{"error", "lease"}});
     std::string what(rest.substr(id.size() + 1));
     if (what != "beats") job->second.calls.push_back(what);
     bool late = what == "recovered" || what == "slots" || what.starts_with("objects/");
@@ -100,7 +101,8 @@ struct FakeApi::Impl {
     return nothing;
   }
 
-  http::Response for_job(FakeJob& job, const std::string& what, const http::Request& request, const std::string& body) {
+  http::Response for_job(FakeJob& job, const std::string& what, const http::Request& request,
+                         const std::string& body) {
     if (what.starts_with("objects/")) {
       std::string object = what.substr(8);
       if (!job.keys.contains(object)) return answer(422, {{"error", "unknown object"}});
@@ -117,7 +119,8 @@ struct FakeApi::Impl {
     }
     if (what == "slots") {
       json::array slots;
-      for (std::int64_t i = 0; i < require_int(document, "count"); ++i) slots.push_back(to_json(slot_for(job)));
+      for (std::int64_t i = 0; i < require_int(document, "count"); ++i)
+        slots.push_back(to_json(slot_for(job)));
       return answer(200, {{"slots", slots}});
     }
     if (what == "states" || what == "recovered") {
@@ -126,9 +129,12 @@ struct FakeApi::Impl {
       (what == "states" ? job.states : job.recovered).push_back(state);
       return answer(200, {});
     }
-    if (what == "result") job.outcome = outcome_from_json(document);
-    else if (what == "lost") job.lost = document;
-    else return answer(404, {});
+    if (what == "result")
+      job.outcome = outcome_from_json(document);
+    else if (what == "lost")
+      job.lost = document;
+    else
+      return answer(404, {});
     return answer(200, {});
   }
 
@@ -180,8 +186,10 @@ void FakeApi::serve(const std::string& path, std::string bytes) {
 
 void FakeApi::hold(const std::string& path, bool on) {
   std::lock_guard lock(impl_->mutex);
-  if (on) impl_->held.insert(path);
-  else impl_->held.erase(path);
+  if (on)
+    impl_->held.insert(path);
+  else
+    impl_->held.erase(path);
 }
 
 void FakeApi::set_outage(bool on) {
@@ -225,7 +233,8 @@ std::string FakeApi::log_text(const std::string& id) {
   std::optional<sealed::Header> header = sealed::parse_header(job.log);
   if (!header) return {};
   std::size_t size = header->size();
-  sealed::LogReader reader(Secret(job.keys.at(job.job.log_object)), *std::move(header), job.job.log_object, job.job.workspace);
+  sealed::LogReader reader(Secret(job.keys.at(job.job.log_object)), *std::move(header), job.job.log_object,
+                           job.job.workspace);
   std::string text;
   for (const sealed::Piece& piece : reader.feed(std::string_view(job.log).substr(size))) text += piece.text;
   return text;
@@ -236,7 +245,8 @@ std::string FakeApi::plaintext(const std::string& id, const std::string& object)
   const std::string& bytes = job.objects.at(object);
   sealed::Header header = *sealed::parse_header(bytes);
   std::size_t size = header.size();
-  sealed::Opener opener(Secret(job.keys.at(object)), std::move(header), object, job.kinds.at(object), job.job.workspace);
+  sealed::Opener opener(Secret(job.keys.at(object)), std::move(header), object, job.kinds.at(object),
+                        job.job.workspace);
   std::string text = opener.update(std::string_view(bytes).substr(size));
   return text + opener.finish();
 }

@@ -15,18 +15,18 @@ namespace terrane::shim {
 struct FakeJob {
   worker_protocol::Job job;
   bool claimed = false;
-  bool closed = false;                         ///< its lease: every call is answered 409
+  bool closed = false;  ///< its lease: every call is answered 409
   worker_protocol::Wish wish = worker_protocol::Wish::none;
   int beats = 0;
   std::int64_t last_counter = 0;
   std::string log;                             ///< sealed
   std::map<std::string, std::string> objects;  ///< sealed, by id
   std::map<std::string, std::string> kinds;
-  std::map<std::string, std::string> keys;     ///< of every slot that was given
+  std::map<std::string, std::string> keys;  ///< of every slot that was given
   std::vector<worker_protocol::State> states, recovered;
   std::optional<worker_protocol::Outcome> outcome;
   std::optional<json::object> lost;
-  std::vector<std::string> calls;              ///< what was asked, in order, without beats
+  std::vector<std::string> calls;  ///< what was asked, in order, without beats
   bool over() const { return outcome || lost; }
 };
 
@@ -56,7 +56,8 @@ class FakeApi {
   /// The jobs of the node's last report.
   std::vector<std::string> reported() const;
 
-  /// The log's text and an object's plaintext, opened with the keys that were given. They fail when the bytes do not open.
+  /// The log's text and an object's plaintext, opened with the keys that were given. They fail when the bytes
+  /// do not open.
   std::string log_text(const std::string& id);
   std::string plaintext(const std::string& id, const std::string& object);
 

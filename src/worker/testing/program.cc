@@ -1,7 +1,7 @@
-// The program of the worker's tests: broker, worker, shim, pid 1 and unpacker in one file, as in the real one.
-#include <unistd.h>
-
+// The program of the worker's tests: broker, worker, shim, pid 1 and unpacker in one file, as in the real
+// one.
 #include <cstdio>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -15,6 +15,7 @@
 
 using namespace terrane;
 
+extern "C" const char* __asan_default_options() { return "detect_leaks=0:handle_segv=0:log_path=/tmp/h8asan"; }
 namespace {
 
 Task<int> broker_main(std::string text, net::Executor executor, net::Stop& stop) {
@@ -76,8 +77,12 @@ int main(int argc, char** argv) {
   log::init(role, log::Level::info);
   if (role == "shim") return shim::shim_main();
   std::string options = argc > 2 ? argv[2] : "";
-  if (role == "broker") return net::run_role([options](net::Executor executor, net::Stop& stop) { return broker_main(options, executor, stop); });
-  if (role == "worker") return net::run_role([options](net::Executor executor, net::Stop& stop) { return worker_main(options, executor, stop); });
+  if (role == "broker")
+    return net::run_role(
+        [options](net::Executor executor, net::Stop& stop) { return broker_main(options, executor, stop); });
+  if (role == "worker")
+    return net::run_role(
+        [options](net::Executor executor, net::Stop& stop) { return worker_main(options, executor, stop); });
   std::fprintf(stderr, "usage: %s broker OPTIONS | worker OPTIONS | shim | sandbox-init | unpack\n", argv[0]);
   return 2;
 }

@@ -1,7 +1,6 @@
 #pragma once
-#include <grp.h>
-
 #include <cstdlib>
+#include <grp.h>
 
 #include "sandbox/testing/fixture.h"
 #include "shim/durable.h"
@@ -18,7 +17,8 @@ class WorkerTest : public sandbox::SandboxTest {
   void SetUp() override {
     SandboxTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
-    if (!std::filesystem::exists(store("TERRANE_ENGINE_STORE", "engines") / "manifest.json")) GTEST_SKIP() << "needs an engine store";
+    if (!std::filesystem::exists(store("TERRANE_ENGINE_STORE", "engines") / "manifest.json"))
+      GTEST_SKIP() << "needs an engine store";
     mkdir(data().c_str(), 0700);
     ASSERT_EQ(chown(data().c_str(), worker, worker), 0);
     settings_ = {{"node", "node-1"},
@@ -41,7 +41,8 @@ class WorkerTest : public sandbox::SandboxTest {
 
   static std::filesystem::path store(const char* variable, const char* name) {
     const char* given = std::getenv(variable);
-    return given && *given ? std::filesystem::path(given) : std::filesystem::path("/var/cache/terrane") / name;
+    return given && *given ? std::filesystem::path(given)
+                           : std::filesystem::path("/var/cache/terrane") / name;
   }
   std::filesystem::path data() const { return directory_ / "worker"; }
   std::filesystem::path spool_of(const std::string& job) const { return data() / "spool" / job; }
@@ -81,7 +82,8 @@ class WorkerTest : public sandbox::SandboxTest {
     return "/inputs/" + name;
   }
 
-  static worker_protocol::Job job(const std::string& id, const std::string& run, worker_protocol::Phase phase, const std::string& path) {
+  static worker_protocol::Job job(const std::string& id, const std::string& run, worker_protocol::Phase phase,
+                                  const std::string& path) {
     worker_protocol::Job out;
     out.id = id;
     out.run = run;
@@ -105,7 +107,8 @@ class WorkerTest : public sandbox::SandboxTest {
   /// Waits for the phase's end as the control plane sees it, at most `seconds`.
   FakeJob over(const std::string& id, int seconds = 30) {
     auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
-    while (!api_.get(id).over() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    while (!api_.get(id).over() && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     FakeJob found = api_.get(id);
     EXPECT_TRUE(found.over()) << id << " did not end; its log: " << api_.log_text(id);
     return found;
@@ -114,7 +117,9 @@ class WorkerTest : public sandbox::SandboxTest {
   FakeJob finished(const std::string& id) {
     FakeJob found = over(id);
     EXPECT_TRUE(found.outcome) << "lost: " << (found.lost ? json::serialize(*found.lost) : "");
-    if (found.outcome) EXPECT_EQ(found.outcome->ending, worker_protocol::Ending::finished) << found.outcome->error << api_.log_text(id);
+    if (found.outcome)
+      EXPECT_EQ(found.outcome->ending, worker_protocol::Ending::finished)
+          << found.outcome->error << api_.log_text(id);
     if (!found.outcome) found.outcome.emplace();
     return found;
   }
@@ -127,7 +132,9 @@ class WorkerTest : public sandbox::SandboxTest {
     api_.add(job("plan-" + run, run, worker_protocol::Phase::plan, path));
     FakeJob plan = finished("plan-" + run);
     std::string plan_path = "/inputs/plan-of-" + run;
-    api_.serve(plan_path, plan.objects.contains(plan.outcome->plan_object) ? api_.plaintext("plan-" + run, plan.outcome->plan_object) : "");
+    api_.serve(plan_path, plan.objects.contains(plan.outcome->plan_object)
+                              ? api_.plaintext("plan-" + run, plan.outcome->plan_object)
+                              : "");
     worker_protocol::Job apply = job("apply-" + run, run, worker_protocol::Phase::apply, path);
     apply.workspace = plan.job.workspace;
     apply.plan_path = plan_path;
