@@ -75,8 +75,8 @@ TEST(RunCreate, TakesWhatIsGiven) {
       for (const auto& [key, value] : attributes) EXPECT_EQ(answer.at("/data/attributes/" + std::string(key)), value) << key;
     }
     EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.runs r WHERE r::text LIKE '%zone%'"), "0") << "variables lie sealed";
-    TestAnswer by_organization = co_await stage.get(runs + "/" + made.text("/data/id"), "run-1");
-    EXPECT_TRUE(by_organization.at("/data/attributes/variables").is_null()) << "who may not read variables sees none";
+    TestAnswer by_run = co_await stage.get(runs + "/" + made.text("/data/id"), "run-1");
+    EXPECT_TRUE(by_run.at("/data/attributes/variables").is_null()) << "who may not read variables sees none";
 
     TestAnswer destroy = co_await stage.post(runs, stage.new_run({{"is-destroy", true}, {"save-plan", true}}));
     EXPECT_EQ(destroy.at("/data/attributes/is-destroy"), json::value(true));

@@ -69,9 +69,10 @@ LimitsHit Phases::limits(const Phase& phase) const {
 
 // One look at a phase: reap the shim, note its end, kill what outstays its grace, clean up when all is gone.
 void Phases::tend(Phase& phase) {
-  if (phase.record.shim > 0 && !phase.record.ended) waitpid(phase.record.shim, nullptr, WNOHANG);
   if (!phase.record.ended) {
     if (shim_alive(phase)) return;
+    // Dead for sure, so it is reaped now when it was a child of ours; a look before the question would miss one that dies in between.
+    if (phase.record.shim > 0) waitpid(phase.record.shim, nullptr, WNOHANG);
     net::Clock::time_point now = net::Clock::now();
     if (!phase.shim_gone) phase.shim_gone = now;
     if (processes(phase) > 0) {

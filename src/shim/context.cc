@@ -20,6 +20,15 @@ sealed::Identity identity_of(const Context& context, const worker_protocol::Slot
   return {slot.object, kind, context.job.workspace, {{"run", context.job.run}, {"time", iso8601(now())}}};
 }
 
+// Whether the run directory is full now, or was when the engine wrote this: then the room that was set aside
+// for its state may have been given back since.
+bool storage_is_full(const Context& context, std::string_view text) {
+  constexpr std::uint64_t little = 64 * 1024;
+  std::uint64_t room = context.files->room();
+  bool said = text.find("o space left on device") != std::string_view::npos;
+  return room < little || (said && room < little + static_cast<std::uint64_t>(context.job.disk_bytes) / 8);
+}
+
 }  // namespace
 
 Context::Context(net::Executor ex, ShimOrder given, sandbox::ShimInheritance inherited)
@@ -50,16 +59,23 @@ Task<sandbox::Exit> run_engine(Context& context, std::vector<std::string> argume
   sandbox::Command command;
   command.argv.push_back(std::string(engine_inside) + "/" + context.order.engine.filename().string());
   for (std::string& argument : arguments) command.argv.push_back(std::move(argument));
-  command.environment = engine_environment(context.job, config.empty() ? cli_config_inside : config);
+  command.environment = engine_environment(context.job, config.empty() ? cli_config_inside : config,
+                                           !context.order.platform.ca_pem.empty());
   command.directory = inside(working_directory_of(context.job));
   command.on_output = std::move(on_output);
   co_return co_await context.sandbox->exec(std::move(command));
 }
 
+void check_killed(const sandbox::Exit& exit) {
+  if (exit.lost) throw EngineKilled("The sandbox ended before the engine.");
+  if (exit.signal != 0)
+    throw EngineKilled("The engine was ended by signal " + std::to_string(exit.signal) + ".");
+}
+
 OnOutput to_log(Context& context) {
   return [&context](sandbox::Stream, std::string_view text) -> Task<> {
     context.log.write(text);
-    context.storage_full = context.storage_full || context.files->full();
+    context.storage_full = context.storage_full || storage_is_full(context, text);
     co_return;
   };
 }
@@ -113,6 +129,7 @@ Task<SpooledObject> seal_output(Context& context, std::vector<std::string> argum
   std::string command = arguments.front();
   sandbox::Exit exit = co_await run_engine(context, std::move(arguments), on_output);
   context.check();
+  check_killed(exit);
   if (!exit.success())
     throw Error(Code::invalid, "The engine's " + command + " failed: " + std::string(trim(errors)));
   if (!whole) throw Error(Code::internal, "The engine's output could not be spooled.");

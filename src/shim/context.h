@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "shim/ender.h"
 #include "shim/job_api.h"
 #include "shim/log_shipper.h"
@@ -22,6 +23,12 @@ namespace terrane::shim {
 class EndedEarly : public std::exception {
  public:
   const char* what() const noexcept override { return "the phase ends early"; }
+};
+
+/// Something killed a command of the engine that neither the platform nor a limit wanted to end.
+class EngineKilled : public Error {
+ public:
+  explicit EngineKilled(std::string detail) : Error(Code::unprocessable, std::move(detail)) {}
 };
 
 /// What the parts of one phase share. It lives as long as the phase.
@@ -58,6 +65,8 @@ using OnOutput = std::function<Task<>(sandbox::Stream, std::string_view)>;
 /// not be started any more.
 Task<sandbox::Exit> run_engine(Context& context, std::vector<std::string> arguments, OnOutput on_output,
                                std::string_view config = {});
+/// Throws EngineKilled when the command did not end by itself.
+void check_killed(const sandbox::Exit& exit);
 /// Puts output into the log.
 OnOutput to_log(Context& context);
 /// Collects at most 1 MiB of all output; the beginning is dropped.

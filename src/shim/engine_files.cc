@@ -95,11 +95,13 @@ std::string cli_config(const std::vector<std::string>& stored, const std::string
   return out;
 }
 
-std::map<std::string, std::string> engine_environment(const Job& job, std::string_view config_path) {
+std::map<std::string, std::string> engine_environment(const Job& job, std::string_view config_path,
+                                                      bool own_certificates) {
   std::map<std::string, std::string> out = {{"PATH", "/usr/local/bin:/usr/bin:/bin"},
                                             {"HOME", sandbox::home_inside},
                                             {"LANG", "C.UTF-8"},
                                             {"TMPDIR", "/tmp"}};
+  if (own_certificates) out["SSL_CERT_FILE"] = certificates_inside;
   for (const auto& [key, value] : job.environment) out[key] = value;
   for (const Variable& variable : job.variables) {
     bool usable = !variable.key.empty() && variable.key.find('=') == std::string::npos &&

@@ -26,6 +26,9 @@ inline constexpr std::string_view cli_config_inside = "/run/terrane/cli.tfrc";
 inline constexpr std::string_view direct_config_inside =
     "/run/terrane/direct.tfrc";  ///< the same, without preference for the store
 
+/// The certificates that runs trust, when the platform's own are not the system's.
+inline constexpr std::string_view certificates_inside = "/run/terrane/ca-certificates.pem";
+
 /// Replaces whatever backend or cloud block the configuration has by a local backend.
 std::string override_file();
 
@@ -42,9 +45,10 @@ std::vector<std::string> stored_providers(const std::filesystem::path& store);
 std::string cli_config(const std::vector<std::string>& stored, const std::string& hostname,
                        const Secret& token, bool prefer_store);
 
-/// The engine's environment: the platform's, the workspace's own variables, and what must be as it is.
+/// The engine's environment: the platform's, the workspace's own variables, and what must be as it is. With
+/// `own_certificates` programs are pointed to `certificates_inside`.
 std::map<std::string, std::string> engine_environment(const worker_protocol::Job& job,
-                                                      std::string_view config_path);
+                                                      std::string_view config_path, bool own_certificates);
 
 /// The program file's name of an engine.
 std::string program_name(const std::string& engine);

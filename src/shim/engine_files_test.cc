@@ -76,9 +76,11 @@ TEST(Environment, TheWorkspacesVariablesCannotMoveWhatThePlatformNeeds) {
                    {"TF_CLI_CONFIG_FILE", Secret("/tmp/x"), true, false},
                    {"A=B", Secret("x"), true, false},
                    {"plain", Secret("x"), false, false}};
-  std::map<std::string, std::string> environment = engine_environment(job, cli_config_inside);
+  std::map<std::string, std::string> environment = engine_environment(job, cli_config_inside, true);
   EXPECT_EQ(environment["TFC_RUN_ID"], "run-1");
   EXPECT_EQ(environment["AWS_REGION"], "eu");
+  EXPECT_EQ(environment["SSL_CERT_FILE"], "/run/terrane/ca-certificates.pem");
+  EXPECT_FALSE(engine_environment(job, cli_config_inside, false).contains("SSL_CERT_FILE"));
   EXPECT_EQ(environment["TF_WORKSPACE"], "prod");
   EXPECT_EQ(environment["TF_CLI_CONFIG_FILE"], "/run/terrane/cli.tfrc");
   EXPECT_FALSE(environment.contains("TF_DATA_DIR"));

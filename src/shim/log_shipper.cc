@@ -218,6 +218,10 @@ Task<> LogShipper::finish() {
   if (impl_->failure) std::rethrow_exception(impl_->failure);
 }
 
+void LogShipper::check() const {
+  if (impl_->failure) std::rethrow_exception(impl_->failure);
+}
+
 Task<bool> LogShipper::caught_up(net::Clock::duration limit) {
   std::shared_ptr<Impl> self = impl_;
   net::Clock::time_point deadline = net::Clock::now() + limit;

@@ -32,6 +32,8 @@ class LogShipper {
   /// Appends the last record, after `close`, and suspends until all is acknowledged. Throws Error{conflict}
   /// when the lease is closed.
   Task<> finish();
+  /// Throws Error{conflict} when the lease is closed.
+  void check() const;
   /// Suspends until everything sealed so far is acknowledged, at most `limit`. Returns whether it is.
   Task<bool> caught_up(net::Clock::duration limit);
 

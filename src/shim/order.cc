@@ -42,6 +42,7 @@ json::object to_json(const ShimOrder& order) {
           {"api", to_json(order.api)},
           {"platform",
            {{"unix", order.platform.unix_path.string()},
+            {"ca_pem", order.platform.ca_pem},
             {"host", order.platform.host},
             {"port", order.platform.port}}},
           {"engine", order.engine.string()},
@@ -59,6 +60,7 @@ ShimOrder order_from_json(const json::object& object) {
   order.platform.unix_path = find_string(platform, "unix").value_or("");
   order.platform.host = find_string(platform, "host").value_or("");
   order.platform.port = port_from(platform);
+  order.platform.ca_pem = find_string(platform, "ca_pem").value_or("");
   order.engine = require_string(object, "engine");
   order.engine_error = find_string(object, "engine_error").value_or("");
   order.providers = find_string(object, "providers").value_or("");

@@ -24,12 +24,20 @@ std::string in_words(std::chrono::seconds time) {
   return std::to_string(seconds) + " s";
 }
 
+sandbox::LimitsHit limits_of(Context& context) {
+  sandbox::LimitsHit hit;
+  if (context.sandbox) hit = context.sandbox->limits();
+  hit.storage_full = hit.storage_full || context.storage_full;
+  return hit;
+}
+
 Task<> limit_time(Ender ender, std::chrono::seconds limit) {
   co_await net::sleep_for(limit);
   ender.interrupt(Cause::time_limit);
 }
 
-Task<Outcome> execute(Context& context, Parallel& uploads, std::optional<StateKeeper>& keeper) {
+// `killed`: something ended the engine that neither we nor a limit wanted to end.
+Task<Outcome> execute(Context& context, Parallel& uploads, std::optional<StateKeeper>& keeper, bool& killed) {
   Outcome outcome;
   try {
     // No conditional expression: awaiting in one is where compilers differ.
@@ -40,6 +48,9 @@ Task<Outcome> execute(Context& context, Parallel& uploads, std::optional<StateKe
     }
   } catch (const EndedEarly&) {
     outcome.error.clear();
+  } catch (const EngineKilled& failure) {
+    outcome.error = failure.detail();
+    killed = context.ender.cause() == Cause::none && !limits_of(context).any();
   } catch (const Error& failure) {
     if (context.ender.cause() == Cause::lease_closed) co_return outcome;
     bool ours = failure.code() == Code::internal;
@@ -74,10 +85,7 @@ void name_cause(Context& context, Outcome& outcome) {
     case Cause::lease_closed: break;
   }
   if (context.ender.ending()) context.log.say("Error: " + outcome.error);
-  sandbox::LimitsHit hit;
-  if (context.sandbox) hit = context.sandbox->limits();
-  hit.storage_full = hit.storage_full || context.storage_full;
-  std::string limits = hit.describe();
+  std::string limits = limits_of(context).describe();
   if (limits.empty()) return;
   context.log.say("Error: " + limits);
   outcome.error = outcome.error.empty() ? limits : limits + " " + outcome.error;
@@ -110,14 +118,43 @@ Task<> send_everything(Context& context, Parallel& uploads, std::optional<StateK
   co_await persistently(attempt);
 }
 
+// A plan has no side effects, so one that was killed is run again. Its log goes on in the next attempt,
+// without an end here.
+Task<> report_killed(Context& context, const Outcome& outcome) {
+  context.log.say("Error: " + outcome.error);
+  while (!co_await context.log.caught_up(10s)) context.log.check();
+  std::function<Task<>()> attempt = [&] {
+    return context.api.post_lost(context.lease, outcome.error, "", true);
+  };
+  co_await persistently(attempt);
+}
+
 Task<> remember_directory(Context& context, const Outcome& outcome) {
-  bool worth =
-      context.job.phase == Phase::plan && outcome.ending == Ending::finished && !context.order.kept.empty();
+  bool to_apply = outcome.has_changes || context.job.allow_empty_apply;
+  bool worth = context.job.phase == Phase::plan && outcome.ending == Ending::finished && to_apply &&
+               !context.order.kept.empty();
   if (!worth) co_return;
   std::string hash = co_await hash_of(context, plan_file);
   // The directory does not outlive the machine's power either.
   write_whole(kept_record(context.order.kept, context.job.run),
               json::serialize(json::object{{"plan_sha256", hash}}));
+}
+
+Task<> close_log(Context& context) {
+  std::function<Task<>()> close = [&]() -> Task<> {
+    context.log.close();
+    co_return;
+  };
+  co_await insist(context, "the log", close);
+}
+
+Task<> report(Context& context, Parallel& uploads, std::optional<StateKeeper>& keeper, Outcome& outcome) {
+  co_await remember_directory(context, outcome);
+  std::function<Task<>()> write_result = [&] {
+    return net::blocking([&] { context.spool.write_result(outcome); });
+  };
+  co_await insist(context, "the result", write_result);
+  co_await send_everything(context, uploads, keeper, outcome);
 }
 
 }  // namespace
@@ -130,23 +167,19 @@ Task<PhaseEnd> run_phase(Context& context) {
 
   Parallel uploads(context.executor);
   std::optional<StateKeeper> keeper;
-  Outcome outcome = co_await execute(context, uploads, keeper);
-  name_cause(context, outcome);
+  bool killed = false;
+  Outcome outcome = co_await execute(context, uploads, keeper, killed);
+  bool again = killed && context.job.phase == Phase::plan;
+  if (!again) name_cause(context, outcome);
   co_await end_sandbox(context);
-  std::function<Task<>()> close = [&]() -> Task<> {
-    context.log.close();
-    co_return;
-  };
-  co_await insist(context, "the log", close);
-  if (context.ender.cause() == Cause::lease_closed) co_return PhaseEnd::closed;
-
   try {
-    co_await remember_directory(context, outcome);
-    std::function<Task<>()> write_result = [&] {
-      return net::blocking([&] { context.spool.write_result(outcome); });
-    };
-    co_await insist(context, "the result", write_result);
-    co_await send_everything(context, uploads, keeper, outcome);
+    if (again) {
+      co_await report_killed(context, outcome);
+    } else {
+      co_await close_log(context);
+      if (context.ender.cause() == Cause::lease_closed) co_return PhaseEnd::closed;
+      co_await report(context, uploads, keeper, outcome);
+    }
   } catch (const Error& failure) {
     if (failure.code() != Code::conflict) throw;
     log::warn("the lease was closed before the phase was reported", {{"job", context.job.id}});

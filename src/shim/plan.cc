@@ -44,14 +44,11 @@ Task<Outcome> run_plan(Context& context, Parallel& uploads) {
   co_await prepare(context);
   sandbox::Exit exit =
       co_await run_engine(context, plan_arguments(context.job, inside(plan_file)), to_log(context));
-  bool finished = !exit.lost && exit.signal == 0 && (exit.code == 0 || exit.code == 2);
   context.check();
+  check_killed(exit);
   Outcome outcome;
-  if (!finished) {
+  if (exit.code != 0 && exit.code != 2) {
     outcome.error = "The plan failed. The log has the engine's message.";
-    if (exit.signal != 0)
-      outcome.error = "The engine was ended by signal " + std::to_string(exit.signal) + ".";
-    if (exit.lost) outcome.error = "The sandbox ended before the engine.";
     co_return outcome;
   }
   outcome.has_changes = exit.code == 2;

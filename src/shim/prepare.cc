@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "shim/durable.h"
 #include "shim/engine_files.h"
 #include "shim/layout.h"
 
@@ -11,6 +12,8 @@ namespace terrane::shim {
 namespace {
 
 using worker_protocol::Phase;
+
+constexpr const char* system_certificates = "/etc/ssl/certs/ca-certificates.crt";
 
 Task<> first_beat(Context& context) {
   if (!co_await context.pulse.first()) throw EndedEarly();
@@ -24,6 +27,11 @@ Task<> start_sandbox(Context& context) {
   if (!context.order.providers.empty())
     spec.binds.push_back({context.order.providers, std::string(providers_inside), false});
   std::vector<std::string> stored = stored_providers(context.order.providers);
+  if (!context.order.platform.ca_pem.empty()) {
+    // One bundle of all, because most programs take the variable's file instead of the system's.
+    std::optional<std::string> system = read_file(system_certificates, 900 * 1024);
+    spec.files[std::string(certificates_inside)] = system.value_or("") + context.order.platform.ca_pem;
+  }
   spec.files[std::string(cli_config_inside)] = cli_config(stored, job.hostname, job.run_token, true);
   spec.files[std::string(direct_config_inside)] = cli_config(stored, job.hostname, job.run_token, false);
   context.sandbox = co_await sandbox::Sandbox::start(context.executor, context.inheritance, std::move(spec));
@@ -55,6 +63,7 @@ Task<> unpack_configuration(Context& context) {
   context.check();
   sandbox::Exit exit = co_await context.sandbox->exec(std::move(command));
   context.check();
+  check_killed(exit);
   if (!exit.success()) {
     std::string reason(trim(output));
     throw Error(Code::unprocessable, reason.empty() ? "The configuration could not be unpacked." : reason);
@@ -91,6 +100,7 @@ Task<> initialize(Context& context) {
   }
   if (!exit.success()) context.log.write(output);
   context.check();
+  check_killed(exit);
   if (!exit.success())
     throw Error(Code::unprocessable, "The initialization failed. The log has the engine's message.");
 }
@@ -111,11 +121,12 @@ Task<std::optional<StateFacts>> place_state(Context& context) {
   co_return facts;
 }
 
-Task<> provide_plan(Context& context) {
-  if (!context.order.kept_plan_sha256.empty() &&
-      co_await hash_of(context, plan_file) == context.order.kept_plan_sha256)
-    co_return;
-  co_await fetch(context, context.job.plan_path, plan_file, "plan file");
+// Whether the run directory is the plan's, initialised and with the very plan file. What keeps records of it
+// may be wrong, so the hash decides.
+Task<bool> is_kept(Context& context) {
+  const std::string& wanted = context.order.kept_plan_sha256;
+  if (context.job.phase != Phase::apply || wanted.empty()) co_return false;
+  co_return co_await hash_of(context, plan_file) == wanted;
 }
 
 }  // namespace
@@ -126,14 +137,13 @@ Task<Prepared> prepare(Context& context) {
     co_await first_beat(context);
     throw Error(Code::unprocessable, context.order.engine_error);
   }
-  // A kept directory is initialised; its plan file is trusted only by its hash.
-  bool kept = job.phase == Phase::apply && !context.order.kept_plan_sha256.empty();
+  bool kept = co_await is_kept(context);
   Parallel inputs(context.executor);
   inputs.add(first_beat(context));
   inputs.add(start_sandbox(context));
   if (!kept) inputs.add(fetch(context, job.configuration_path, archive_file, "configuration"));
   if (!job.state_path.empty()) inputs.add(fetch(context, job.state_path, fetched_state_file, "state"));
-  if (job.phase == Phase::apply) inputs.add(provide_plan(context));
+  if (job.phase == Phase::apply && !kept) inputs.add(fetch(context, job.plan_path, plan_file, "plan file"));
   co_await inputs.wait();
   context.check();
   if (!kept) {

@@ -13,6 +13,8 @@ struct Platform {
   std::filesystem::path unix_path;
   std::string host;
   std::uint16_t port = 0;
+  std::string ca_pem;  ///< whom its certificate is signed by, when the system does not know; runs are told to
+                       ///< trust it
 };
 
 /// Accepts connections on the listening sockets (which it owns from now on, inside the sandbox's network) and

@@ -141,11 +141,10 @@ void RunFiles::reserve(std::string_view name, std::uint64_t bytes) const {
       ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, status.st_size, static_cast<off_t>(bytes));
 }
 
-bool RunFiles::full() const {
+std::uint64_t RunFiles::room() const {
   struct statvfs storage{};
-  if (::fstatvfs(root_.get(), &storage) != 0) return false;
-  constexpr std::uint64_t little = 64 * 1024;
-  return storage.f_bavail * storage.f_frsize < little || storage.f_favail < 8;
+  if (::fstatvfs(root_.get(), &storage) != 0) return UINT64_MAX;
+  return storage.f_favail == 0 ? 0 : storage.f_bavail * storage.f_frsize;
 }
 
 void write_fully(int descriptor, std::string_view bytes, std::string_view what) {

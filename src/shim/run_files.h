@@ -36,8 +36,8 @@ class RunFiles {
   /// the directory is full. Truncating the file gives them back. It is a precaution: nothing happens when
   /// there is no such file or no room.
   void reserve(std::string_view name, std::uint64_t bytes) const;
-  /// Whether the directory is as good as full.
-  bool full() const;
+  /// How much may still be written: bytes, 0 also when no more files can be made.
+  std::uint64_t room() const;
   /// What stands there, without following a last link; nothing when nothing does.
   std::optional<struct stat> look(std::string_view name) const;
 

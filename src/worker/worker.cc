@@ -357,6 +357,7 @@ Task<> Worker::Impl::follow(std::shared_ptr<Impl> self, std::string job, std::st
       if (fs::exists(self->spools / job)) {
         co_await salvage({self->executor, self->api, self->broker, self->options.grace + 30s},
                          shim::Spool::open(self->spools / job));
+        self->kept.take(run);  // the directory is gone with it
       }
       co_await self->conclude(job, run);
       break;

@@ -241,23 +241,59 @@ TEST_F(WorkerTest, ResourcesThatNoStateHasAreListedForImport) {
   api_.add(apply);
   ASSERT_TRUE(log_has(apply.id, "second is being made"));
   kill(worker_pid_, SIGSTOP);  // so that the order of the deaths is ours
-  std::filesystem::path procs = "/proc";
-  for (const auto& entry : std::filesystem::directory_iterator(procs)) {
-    std::string line = sandbox::read_small_file(entry.path() / "cmdline").value_or("");
-    bool engine = line.find("/run/terrane/engine/tofu") == 0 && line.find("apply") != std::string::npos;
-    struct stat status{};
-    bool ours = stat(entry.path().c_str(), &status) == 0 && status.st_uid >= first_uid() &&
-                status.st_uid < first_uid() + 20;
-    if (engine && ours) kill(static_cast<pid_t>(std::stol(entry.path().filename())), SIGKILL);
-  }
   kill_shim(apply.id);
+  EXPECT_EQ(kill_engine("apply"), 1);
   kill(worker_pid_, SIGCONT);
   FakeJob ended = over(apply.id, 20);
-  std::string imports =
-      ended.lost ? std::string(ended.lost->at("import_list").as_string()) : ended.outcome->import_list;
+  ASSERT_TRUE(ended.lost);
+  std::string imports(ended.lost->at("import_list").as_string());
   EXPECT_THAT(imports, HasSubstr("import {\n  to = terraform_data.first\n  id = \""));
   EXPECT_THAT(imports, Not(HasSubstr("terraform_data.second")));
   EXPECT_TRUE(ended.states.empty()) << "there was none: nothing empty or half may be saved";
+}
+
+TEST_F(WorkerTest, AKilledEngineEndsAnApplyWithAnImportList) {
+  start_worker();
+  Job apply = planned("run-1", configuration("slow", {{"main.tf", slow_configuration()}}));
+  api_.add(apply);
+  ASSERT_TRUE(log_has(apply.id, "second is being made"));
+  EXPECT_EQ(kill_engine("apply"), 1);
+  FakeJob ended = over(apply.id);
+  ASSERT_TRUE(ended.outcome);
+  EXPECT_EQ(ended.outcome->ending, Ending::errored);
+  EXPECT_EQ(ended.outcome->error, "The engine was ended by signal 9.");
+  EXPECT_THAT(ended.outcome->import_list, HasSubstr("to = terraform_data.first\n"));
+}
+
+TEST_F(WorkerTest, AKilledEngineOfAPlanIsRunAgain) {
+  start_worker();
+  // A plan that takes some seconds.
+  std::string path = configuration("long", {{"main.tf", "output \"x\" { value = bcrypt(\"x\", 17) }\n"}});
+  api_.add(job("job-1", "run-1", Phase::plan, path));
+  ASSERT_TRUE(eventually([&] { return kill_engine("plan") == 1; }));
+  FakeJob ended = over("job-1");
+  ASSERT_TRUE(ended.lost);
+  EXPECT_TRUE(ended.lost->at("started").as_bool());
+  EXPECT_EQ(ended.lost->at("error").as_string(), "The engine was ended by signal 9.");
+  std::string log = api_.log_text("job-1");
+  EXPECT_THAT(log, HasSubstr("The engine was ended by signal 9."));
+  EXPECT_EQ(log.find('\x03'), std::string::npos) << "the log goes on in the next attempt";
+  EXPECT_TRUE(eventually([&] { return list().empty() && !std::filesystem::exists(spool_of("job-1")); }));
+}
+
+// A record of a kept directory that is gone, as after a restart of the machine.
+TEST_F(WorkerTest, AKeptDirectoryThatIsGoneIsMadeAnew) {
+  start_worker();
+  std::string path = configuration("small", {{"main.tf", small_configuration}});
+  Job apply = planned("run-1", path);
+  ASSERT_TRUE(eventually([&] {
+    return std::filesystem::exists(data() / "kept/run-1.json") &&
+           !std::filesystem::exists(spool_of("plan-run-1"));
+  }));
+  await(client().release("run-1"));
+  api_.add(apply);
+  finished(apply.id);
+  EXPECT_EQ(api_.fetched(path), 2);
 }
 
 TEST_F(WorkerTest, APlanWhoseShimIsKilledMayBeRunAgain) {

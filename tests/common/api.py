@@ -135,6 +135,15 @@ class Api:
         """The `data` of a resource or list."""
         return self.ask("GET", f"/api/v2{path}")["data"]
 
+    def all(self, path: str) -> list[dict]:
+        """All items of a list, page by page."""
+        items, page = [], 1
+        while page:
+            answer = self.ask("GET", f"/api/v2{path}{'&' if '?' in path else '?'}page[size]=100&page[number]={page}")
+            items += answer["data"]
+            page = answer["meta"]["pagination"]["next-page"]
+        return items
+
     def post(self, path: str, body: dict | None = None, expect: int | tuple[int, ...] = 201) -> dict:
         return self.ask("POST", f"/api/v2{path}", body if body is not None else {}, expect).get("data") or {}
 
@@ -184,7 +193,7 @@ class Api:
 
     def runs(self, workspace: str) -> list[dict]:
         """Newest first."""
-        return self.get(f"/workspaces/{workspace}/runs?page[size]=100")
+        return self.all(f"/workspaces/{workspace}/runs")
 
     def run_status(self, run: str) -> str:
         return self.run(run)["attributes"]["status"]

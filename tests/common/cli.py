@@ -112,8 +112,8 @@ class Terminal:
 
         def take_terminal() -> None:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        self.process = subprocess.Popen(command, cwd=directory, env=environment, stdin=slave, stdout=slave, stderr=slave,
-                                        start_new_session=True, preexec_fn=take_terminal)
+        self.process = subprocess.Popen(command, cwd=directory, env=environment, stdin=slave, stdout=slave,
+                                        stderr=slave, start_new_session=True, preexec_fn=take_terminal)
         os.close(slave)
         self.shown = ""
         self._seen = 0  # up to here expect() has looked

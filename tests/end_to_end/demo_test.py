@@ -1,16 +1,59 @@
-"""`terrane demo` itself: once, twice in a row, after kill -9. These run one by one, after all others."""
+"""The installation itself: what runs leave behind, and `terrane demo`. One by one, after all others."""
 
 import os
 import signal
 import subprocess
 
-from common.installation import Installation, processes_of
+from common.api import FINAL
+from common.installation import processes_of
 from common.wait import wait_for
-from system import Case
+from configurations import ONE
+from system import ORGANIZATION, Case
 
 
 class Demo(Case):
     alone = True
+
+    def assert_serves(self) -> None:
+        """A token of before is good, and a run ends well."""
+        workspace = self.workspace(f"{self.name}-{self.site.supervisor()}", auto_apply=True)
+        run = self.api.make_run(workspace, self.api.make_configuration(workspace, {"main.tf": ONE}))["id"]
+        self.api.wait_run(run, "applied")
+
+    def test_again_while_it_runs(self):
+        supervisor, token = self.site.supervisor(), self.site.token
+        self.assertIn("Terrane runs at", self.site.start())
+        self.assertEqual(self.site.supervisor(), supervisor)
+        self.assertNotEqual(self.site.token, token)  # a fresh one at each call
+        self.assert_serves()
+        second = subprocess.run([str(self.site.binary), "serve", "--data", str(self.site.data)],
+                                env=self.site.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                timeout=60)
+        self.assertNotEqual(second.returncode, 0)  # one supervisor per data directory
+        self.assertEqual(self.site.supervisor(), supervisor)
+
+    def test_status_names_living_processes(self):
+        lines = [line.split() for line in self.site.command("demo", "--status").stdout.splitlines()]
+        for pid, role, *_ in lines:
+            self.assertTrue(os.path.exists(f"/proc/{pid}"), role)
+        self.assertLessEqual({"serve", "postgres", "redis", "rabbitmq", "vault", "archivist", "web", "background",
+                              "services"}, {role for _, role, *_ in lines})
+
+    def test_after_kill_of_the_supervisor(self):
+        supervisor = self.site.supervisor()
+        os.kill(supervisor, signal.SIGKILL)
+        wait_for("the children of the killed supervisor have ended", lambda: not processes_of(self.site.data), 20)
+        self.assertIn("Terrane runs at", self.site.start())
+        self.assertNotEqual(self.site.supervisor(), supervisor)
+        self.assert_serves()
+
+    def test_after_stop(self):
+        self.site.stop()
+        wait_for("everything has ended", lambda: not processes_of(self.site.data), 20)
+        self.assertIn("does not run", self.site.command("demo", "--status", check=False).stdout)
+        self.assertIn("does not run", self.site.command("demo", "--stop").stdout)
+        self.assertIn("Terrane runs at", self.site.start())
+        self.assert_serves()
 
     def test_once_applies_and_leaves_nothing(self):
         before = set(os.listdir("/var/tmp"))
@@ -22,40 +65,28 @@ class Demo(Case):
         self.assertEqual([name for name in os.listdir("/var/tmp")
                           if name not in before and name.startswith("terrane-once")], [])
 
-    def test_twice_in_a_row_and_after_kill(self):
-        site = Installation()
-        self.addCleanup(site.destroy)
-        self.assertIn("is applied", site.start())
-        supervisor = site.supervisor()
-        token = site.token
+    def test_trace_tells_the_way_of_a_run(self):
+        workspace = self.workspace(auto_apply=True)
+        run = self.api.make_run(workspace, self.api.make_configuration(workspace, {"main.tf": ONE}))["id"]
+        self.api.wait_run(run, "applied")
+        trace = self.site.trace(run)
+        places = [trace.find(step) for step in ["queue plan", "claim plan", "finish plan", "confirm", "claim apply",
+                                                "finish apply"]]
+        self.assertNotIn(-1, places, trace)
+        self.assertEqual(places, sorted(places), trace)
 
-        again = site.start()  # it runs: the same installation performs another run
-        self.assertIn("Terrane runs at", again)
-        self.assertEqual(site.supervisor(), supervisor)
-        self.assertNotEqual(site.token, token)
-        self.assertEqual(site.api(token).request("GET", "/api/v2/account/details").status, 200)
 
-        second = subprocess.run([str(site.binary), "serve", "--data", str(site.data)], env=site.environment(),
-                                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-        self.assertNotEqual(second.returncode, 0)  # one supervisor per data directory
+class Leftovers(Case):
+    alone = True
 
-        status = site.command("demo", "--status").stdout.splitlines()
-        roles = {line.split()[1] for line in status}
-        for line in status:
-            self.assertTrue(os.path.exists(f"/proc/{line.split()[0]}"), line)
-        self.assertLessEqual({"serve", "postgres", "redis", "rabbitmq", "vault", "archivist", "web", "background",
-                              "services"}, roles)
+    def test_finished_runs_leave_nothing_behind(self):
+        """No lock, no shim, no spool; what waits for an apply may keep its directory."""
+        workspaces = self.api.all(f"/organizations/{ORGANIZATION}/workspaces")
+        runs = [run for item in workspaces for run in self.api.runs(item["id"])]
+        self.assertEqual([run["id"] for run in runs if run["attributes"]["status"] not in FINAL], [])
+        self.assertEqual([item["attributes"]["name"] for item in workspaces if item["attributes"]["locked"]], [])
+        wait_for("the spools are empty", lambda: not list(self.site.data.glob("spool/*/spool/*")), 20)
 
-        os.kill(supervisor, signal.SIGKILL)
-        wait_for("the children of the killed supervisor have ended",
-                 lambda: not processes_of(site.data), 30)
-        self.assertIn("Terrane runs at", site.start())
-        self.assertNotEqual(site.supervisor(), supervisor)
-        self.assertEqual(site.api(token).request("GET", "/api/v2/account/details").status, 200)
-
-        site.stop()
-        wait_for("everything has ended", lambda: not processes_of(site.data), 30)
-        self.assertIn("does not run", site.command("demo", "--status", check=False).stdout)
-        self.assertIn("does not run", site.command("demo", "--stop").stdout)
-        self.assertIn("Terrane runs at", site.start())
-        self.assertEqual(site.api(token).request("GET", "/api/v2/account/details").status, 200)
+        def shims() -> list[str]:
+            return [command for command in processes_of(self.site.data).values() if "terrane shim" in command]
+        wait_for("the shims have ended", lambda: not shims(), 20)

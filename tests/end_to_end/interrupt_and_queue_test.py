@@ -100,6 +100,7 @@ class Cancel(Case):
         configuration = self.api.make_configuration(workspace, {"main.tf": slow_apply(120)})
         run = self.api.make_run(workspace, configuration)["id"]
         wait_for("the apply has begun", lambda: b"it has begun" in self.api.log(run, "apply"))
+        self.api.act(run, "force-cancel", expect=409)  # only some time after a cancel
         self.api.act(run, "cancel")
         self.assertIn(self.api.run_status(run), ["applying", "canceled"])
         self.api.wait_run(run, "canceled", seconds=20)

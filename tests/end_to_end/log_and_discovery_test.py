@@ -74,7 +74,8 @@ class Logs(Case):
 
     def test_ranges_are_exact_to_the_byte(self):
         run = self.applied_run()
-        for phase, words in [("plan", "1 to add, 0 to change, 0 to destroy"), ("apply", "1 added, 0 changed, 0 destroyed")]:
+        for phase, words in [("plan", "1 to add, 0 to change, 0 to destroy"),
+                             ("apply", "1 added, 0 changed, 0 destroyed")]:
             self.api.whole_log(run, phase)
             url = self.api.phase(run, phase)["attributes"]["log-read-url"]
             log = self.read(url, "?limit=65536&offset=0")

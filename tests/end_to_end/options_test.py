@@ -26,8 +26,8 @@ output "all" {
 }
 ''')
         cli.write("more.tfvars", "b = [1, 2]\n")
-        cli.run("apply", "-input=false", "-auto-approve", '-var=a=with "quotes" and ${dollars}', "-var-file=more.tfvars",
-                environment={"TF_VAR_c": "from the environment"})
+        cli.run("apply", "-input=false", "-auto-approve", '-var=a=with "quotes" and ${dollars}',
+                "-var-file=more.tfvars", environment={"TF_VAR_c": "from the environment"})
         self.assertEqual(json.loads(cli.run("output", "-raw", "all").output),
                          ['with "quotes" and ${dollars}', [1, 2], "from the environment"])
 
@@ -92,7 +92,8 @@ class Variables(Case):
         self.api.make_variable(workspace, "password", secret, sensitive=True)
         self.api.make_variable(workspace, "GREETING", "from the environment", category="env")
         self.api.make_variable(workspace, "TF_VAR_number", "42", category="env")
-        shown = {item["attributes"]["key"]: item["attributes"] for item in self.api.get(f"/workspaces/{workspace}/vars")}
+        listed = self.api.get(f"/workspaces/{workspace}/vars")
+        shown = {item["attributes"]["key"]: item["attributes"] for item in listed}
         self.assertIsNone(shown["password"]["value"])
         self.assertEqual(shown["text"]["value"], "plain ${not} interpolated")
         cli = self.cli('''

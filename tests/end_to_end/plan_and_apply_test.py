@@ -8,7 +8,8 @@ from system import ORGANIZATION, Case
 
 class Init(Case):
     def test_by_name_makes_the_workspace(self):
-        self.assertEqual(self.api.request("GET", f"/api/v2/organizations/{ORGANIZATION}/workspaces/{self.name}").status, 404)
+        path = f"/api/v2/organizations/{ORGANIZATION}/workspaces/{self.name}"
+        self.assertEqual(self.api.request("GET", path).status, 404)
         cli = self.cli(ONE, init=False)
         self.assertIn("Cloud backend has been successfully initialized!", cli.init().output)
         made = self.api.workspace(ORGANIZATION, self.name)["attributes"]
@@ -154,7 +155,7 @@ class Apply(Case):
 resource "terraform_data" "broken" {
   input = terraform_data.one.id
   provisioner "local-exec" {
-    command = "sleep 2; echo it broke on purpose; exit 3"
+    command = "echo it broke on purpose; exit 3"
   }
 }
 ''')
@@ -182,6 +183,8 @@ resource "terraform_data" "broken" {
         self.assertIn("Apply complete! Resources: 1 added", cli.run("apply", "-input=false", "saved.plan").output)
         self.assertEqual(self.api.run_status(run["id"]), "applied")
         self.assertEqual(len(self.api.runs(self.workspace_id())), 1)
+        shown = json.loads(cli.run("show", "-json", "saved.plan").output)
+        self.assertEqual([item["address"] for item in shown["resource_changes"]], ["terraform_data.one"])
         again = cli.run("apply", "-input=false", "saved.plan", expect=1)
         self.assertIn("already", again.text)
 
@@ -223,3 +226,29 @@ class Destroy(Case):
         self.assertTrue(run["attributes"]["is-destroy"])
         self.assertEqual(self.resources(), [])
         self.assert_unlocked()
+
+    def test_without_configuration(self):
+        self.cli(ONE).apply()
+        empty = self.cli("")
+        self.assertIn("1 destroyed", empty.run("destroy", "-input=false", "-auto-approve").output)
+        self.assertEqual(self.resources(), [])
+
+
+class RemoteBackend(Case):
+    def test_plan_apply_and_output(self):
+        cli = self.cli(ONE, init=False)
+        cli.write("cloud.tf", f'''terraform {{
+  backend "remote" {{
+    hostname     = "{self.site.hostname}"
+    organization = "{ORGANIZATION}"
+    workspaces {{
+      name = "{self.name}"
+    }}
+  }}
+}}
+''')
+        cli.init()
+        self.assertIn("Plan: 1 to add, 0 to change, 0 to destroy.", cli.run("plan", "-input=false").output)
+        self.assertIn("Apply complete! Resources: 1 added", cli.apply().output)
+        self.assertEqual(cli.run("output", "-raw", "greeting").output, "first")
+        self.assertEqual(self.newest_run()["attributes"]["status"], "applied")

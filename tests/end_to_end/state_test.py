@@ -93,7 +93,7 @@ class Bytes(Case):
     def test_are_given_back_exactly(self):
         workspace = self.workspace()
         lineage = str(uuid.uuid4())
-        state = b'{ "version": 4,\n\t"serial":7, "lineage": "' + lineage.encode() + '", "x": "\u00fc \\u0000"}\n\n'.encode()
+        state = ('{ "version": 4,\n\t"serial":7, "lineage": "' + lineage + '", "x": "\u00fc \\u0000"}\n\n').encode()
         self.api.lock(workspace)
         for inline in [True, False]:
             serial = 7 if inline else 8
@@ -134,7 +134,8 @@ class Bytes(Case):
         # Equal serial, lineage and md5 make a new version; force replaces.
         self.assertEqual(self.api.make_state_version(workspace, state, 3, lineage).status, 201)
         self.assertNotEqual(self.api.current_state(workspace)["id"], first)
-        self.assertEqual(self.api.make_state_version(workspace, state_of(1, lineage), 1, lineage, force=True).status, 201)
+        forced = self.api.make_state_version(workspace, state_of(1, lineage), 1, lineage, force=True)
+        self.assertEqual(forced.status, 201)
         self.assertEqual(self.api.current_state(workspace)["attributes"]["serial"], 1)
         self.api.unlock(workspace)
 
@@ -202,7 +203,8 @@ class RemoteState(Case):
         """A run in the case's workspace that reads the source's state with its own token."""
         text = READER.replace("HOSTNAME", self.site.hostname).replace("ORGANIZATION", ORGANIZATION)
         workspace = self.workspace_id()
-        configuration = self.api.make_configuration(workspace, {"main.tf": text.replace("SOURCE", f"{self.name}-source")})
+        text = text.replace("SOURCE", f"{self.name}-source")
+        configuration = self.api.make_configuration(workspace, {"main.tf": text})
         return self.api.wait_run(self.api.make_run(workspace, configuration)["id"], expected)
 
     def test_of_a_workspace_that_grants_it(self):
@@ -223,4 +225,4 @@ class RemoteState(Case):
         self.workspace(auto_apply=True)
         run = self.read("errored")
         log = " ".join(self.api.whole_log(run["id"], "plan").split())
-        self.assertRegex(log, "not found|Unable to find remote state|No stored state|doesn't exist")
+        self.assertIn("resource not found", log)

@@ -2,20 +2,24 @@
 
 import contextlib
 import http.client
-import json
 import re
 import threading
 import time
 from pathlib import Path
 
-from common.api import FINAL
+from typing import Callable, TypeVar
+
+from common.api import FINAL, ApiError
 from common.wait import wait_for
 
 from ground import Ground
 
+Value = TypeVar("Value")
 STX, ETX = b"\x02", b"\x03"
 FOLLOW_SECONDS = 0.25
 RUN_SECONDS = 150
+INSIST_SECONDS = 60
+TICK_SECONDS = 0.5
 
 CONFIGURATION = """
 terraform {
@@ -43,36 +47,57 @@ resource "terraform_data" "first" {
 resource "terraform_data" "work" {
   triggers_replace = terraform_data.first.id
   provisioner "local-exec" {
-    command = "for i in $(seq -w 1 ${var.ticks}); do echo tick-$i-of-${terraform_data.first.id}; sleep 0.5; done"
+    command = "for i in $(seq -w 1 ${var.ticks}); do echo tick-$i-of-${terraform_data.first.id}; sleep TICK; done"
   }
 }
 
 resource "terraform_data" "last" {
   triggers_replace = terraform_data.work.id
 }
-"""
+""".replace("TICK", str(TICK_SECONDS))
 RESOURCES = {"time_static.pace", "terraform_data.bulk", "terraform_data.first", "terraform_data.work",
              "terraform_data.last"}
+
+
+def insist(action: Callable[[], Value], seconds: float = INSIST_SECONDS) -> Value:
+    """Does what a client does whose server is away for a moment: the same again, until it is answered."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return action()
+        except (OSError, http.client.HTTPException, ApiError) as problem:
+            refused = isinstance(problem, ApiError) and problem.answer.status != 503
+            if refused or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 class Workspace:
     """A workspace with the configuration above, for one run after the other."""
 
     def __init__(self, ground: Ground, name: str, plan_seconds: float = 0, ticks: int = 4, bulk: str = "",
-                 configuration: str = CONFIGURATION):
-        self.ground, self.name, self.ticks = ground, name, ticks
+                 ballast: bytes = b""):
+        """`bulk` becomes part of plan and state, `ballast` of the configuration alone."""
+        self.ground, self.name, self.ticks, self.plan_seconds = ground, name, ticks, plan_seconds
         api = ground.api
         self.id = api.make_workspace("faults", name)["id"]
         # The provider is started three times in a plan.
         api.make_variable(self.id, "SLOW_PLAN", f"{plan_seconds / 3:.2f}", category="env")
         api.make_variable(self.id, "ticks", str(ticks))
-        files: dict[str, str | bytes] = {"main.tf": configuration}
+        files: dict[str, str | bytes] = {"main.tf": CONFIGURATION}
         if bulk:
             files["bulk.txt"] = bulk
+        if ballast:
+            files["ballast"] = ballast
         self.configuration = api.make_configuration(self.id, files)
 
+    def rest_seconds(self, status: str) -> float:
+        """What a run has before it at most when it is seen in that status, with some room for a busy machine."""
+        plan, apply = self.plan_seconds + 10, self.ticks * TICK_SECONDS + 10
+        return plan + apply if status == "planning" else apply
+
     def start(self, auto_apply: bool = True) -> "Subject":
-        run = self.ground.api.make_run(self.id, self.configuration, auto_apply=auto_apply)
+        run = insist(lambda: self.ground.api.make_run(self.id, self.configuration, auto_apply=auto_apply))
         return Subject(self, run["id"])
 
     def state_versions(self) -> list[dict]:
@@ -104,19 +129,29 @@ class Follower(threading.Thread):
                     answer = api.request("GET", f"{url}?limit=65536&offset={len(self.read)}")
                     if answer.status == 200:
                         self.read += answer.body
-                    elif answer.status < 500:
+                    elif answer.status != 503:
                         self.refusals.append(f"{answer.status} {answer.body[:200]!r}")
             self.stop.wait(FOLLOW_SECONDS)
 
 
 class Subject:
-    """One run. `moment` methods say whether it is there now; they look at the disk and cost next to nothing."""
+    """One run. Those of `is_…` that look at the disk cost next to nothing. Use it in `with`, or close it."""
 
     def __init__(self, workspace: Workspace, run: str):
         self.workspace, self.run = workspace, run
         self.ground = workspace.ground
         self.spool: Path | None = None
         self.followers = {phase: Follower(self.ground, run, phase) for phase in ("plan", "apply")}
+
+    def __enter__(self) -> "Subject":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for follower in self.followers.values():
+            follower.stop.set()
 
     # What it does now
 
@@ -132,7 +167,9 @@ class Subject:
         return self.spool
 
     def is_fetching(self) -> bool:
-        return (self.ground.run_directory(self.run) / "home" / "configuration.tar.gz").exists()
+        """The configuration is coming and not unpacked yet."""
+        directory = self.ground.run_directory(self.run)
+        return (directory / "home" / "configuration.tar.gz").exists() and not (directory / "work" / "main.tf").exists()
 
     def is_planning(self) -> bool:
         """The engine is at it: it runs, and has not written its plan."""
@@ -148,13 +185,17 @@ class Subject:
 
     def is_applying(self) -> bool:
         """The slow resource is being made, and some of its lines have been read."""
-        return b"(local-exec): tick-2" in self.followers["apply"].read.replace(b"tick-02", b"tick-2")
+        return self.ticks() >= 2
+
+    def ticks(self) -> int:
+        """How many lines of the slow resource have been read."""
+        return self.followers["apply"].read.count(b"(local-exec): tick-")
 
     def is_uploading_state(self) -> bool:
         return self._waits_in_spool("states")
 
     def is_waiting(self) -> bool:
-        return self.status() == "planned"
+        return insist(self.status) == "planned"
 
     # What became of it
 
@@ -223,6 +264,17 @@ class Subject:
         """The resources of the current state, from its bytes."""
         state = self.ground.api.state(self.workspace.id)
         return {f"{one['type']}.{one['name']}" for one in state["resources"] if one["instances"]}
+
+    def saved_ids(self) -> dict[str, str]:
+        """The ids of the current state's instances by address; of its very bytes, which must be whole."""
+        answer = self.ground.api.request("GET", f"/api/v2/workspaces/{self.workspace.id}/current-state-version")
+        if answer.status == 404:
+            return {}
+        state = self.ground.api.state(self.workspace.id)
+        if not state["lineage"] or not state["resources"]:
+            raise AssertionError(f"the state of {self.workspace.name} is empty: {state}")
+        return {f"{one['type']}.{one['name']}": instance["attributes"]["id"]
+                for one in state["resources"] for instance in one["instances"]}
 
     def check_undisturbed(self) -> None:
         """All that holds when a run ended as if nothing had happened."""

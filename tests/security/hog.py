@@ -57,11 +57,26 @@ def files(directory: str, count: str) -> None:
 
 
 def log(mebibytes: str) -> None:
-    """Says more than anybody wants to hear, past the engine on its own output, with marks that end a log."""
+    """Says more than anybody wants to hear, with the marks that end a log among it."""
     line = b"\x02\x03" + b"x" * 1021 + b"\n"
-    with open(f"/proc/{os.getppid()}/fd/1", "wb") as output:
-        for _ in range(int(mebibytes)):
-            output.write(line * 1024)
+    for _ in range(int(mebibytes)):
+        sys.stdout.buffer.write(line * 1024)
+    sys.stdout.buffer.flush()
+
+
+def spin(seconds: str) -> None:
+    """Computes with two processes at once and says how much of a processor both got, in percent."""
+    end = time.monotonic() + float(seconds)
+    began = time.monotonic()
+    child = os.fork()
+    while time.monotonic() < end:
+        pass
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    times = os.times()
+    used = times.user + times.system + times.children_user + times.children_system
+    print(f"used {100 * used / (time.monotonic() - began):.0f} %", flush=True)
 
 
 def stubborn() -> None:
@@ -94,7 +109,7 @@ def victim(marker: str) -> None:
     os.execv(PYTHON, [PYTHON, "-c", "import signal; print('holds', flush=True); signal.pause()", marker])
 
 
-WHAT = {what.__name__: what for what in (memory, processes, disk, files, log, stubborn, endless, daemon, victim)}
+WHAT = {what.__name__: what for what in (memory, processes, disk, files, log, spin, stubborn, endless, daemon, victim)}
 
 if __name__ == "__main__":
     WHAT[sys.argv[1]](*sys.argv[2:])

@@ -38,10 +38,11 @@ class World:
     site: Installation
     networks: Networks
     public: Path  # a directory that every user may read, with the hostile programs
-    _cleanups: list
+    more_sites: list[Installation]  # of single cases
 
     def set_up(self) -> None:
         os.umask(0o022)
+        self.more_sites = []
         self.public = Path(tempfile.mkdtemp(prefix="terrane-attacks-", dir="/var/tmp"))
         self.public.chmod(0o755)
         for name in ("attack.py", "hog.py"):
@@ -54,6 +55,8 @@ class World:
     def tear_down(self, failed: bool) -> None:
         if failed and hasattr(self, "site"):
             print(self.site.log_tails())
+        for site in getattr(self, "more_sites", []):
+            site.destroy()
         for name, end in (("site", lambda: self.site.destroy()), ("networks", lambda: self.networks.stop()),
                           ("public", lambda: shutil.rmtree(self.public))):
             if hasattr(self, name):

@@ -1,10 +1,13 @@
 #include "app/serve/stores.h"
 
+#include <sys/stat.h>
+
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "net/files.h"
 #include "postgres/database.h"
 #include "redis/client.h"
@@ -40,6 +43,40 @@ Task<bool> accepts_tcp(std::uint16_t port) {
   }
 }
 
+/// Whether a process is one that still executes and not a zombie that nobody has reaped.
+bool executes(pid_t pid) {
+  std::filesystem::path stat = "/proc/" + std::to_string(pid) + "/stat";
+  if (!std::filesystem::exists(stat)) return false;
+  std::string text = net::read_file(stat, 4096);
+  std::size_t state = text.rfind(") ");
+  return state != std::string::npos && text[state + 2] != 'Z' && text[state + 2] != 'X';
+}
+
+/// A postmaster that was killed leaves its pid in a file, and PostgreSQL takes any process of that number for it, also a zombie that pid 1 is
+/// slow to reap and a stranger. The number is replaced by one that cannot exist; the shared memory's id in the same file stays, by which
+/// PostgreSQL recognises backends that live on.
+Task<> forget_dead_postmaster(std::filesystem::path data) {
+  const std::filesystem::path file = data / "postmaster.pid";
+  if (!std::filesystem::exists(file)) co_return;
+  std::string text = net::read_file(file, 64 * 1024);
+  std::size_t end = text.find('\n');
+  std::optional<std::int64_t> pid = parse_int(trim(std::string_view(text).substr(0, end)));
+  if (!pid || *pid <= 0 || end == std::string::npos) co_return;
+  const auto deadline = net::Clock::now() + std::chrono::seconds(30);
+  auto ours_lives = [&] {
+    std::error_code ignored;
+    auto directory = std::filesystem::read_symlink("/proc/" + std::to_string(*pid) + "/cwd", ignored);
+    return executes(static_cast<pid_t>(*pid)) && directory == data;
+  };
+  while (ours_lives() && net::Clock::now() < deadline) co_await net::sleep_for(std::chrono::milliseconds(50));
+  if (ours_lives()) co_return;  // PostgreSQL says what is wrong
+  // The socket's lock file says the same number, and guards nothing that the data directory's does not.
+  for (const auto& entry : std::filesystem::directory_iterator(data.parent_path() / "sock")) std::filesystem::remove(entry.path());
+  struct stat owner{};
+  ::stat(file.c_str(), &owner);
+  net::write_file(file, "2147483647" + text.substr(end), {0600, owner.st_uid, owner.st_gid});
+}
+
 Task<> prepare_postgres(Installation installation) {
   const std::filesystem::path home = installation.layout.postgres();
   const std::filesystem::path data = home / "data";
@@ -57,6 +94,7 @@ Task<> prepare_postgres(Installation installation) {
     if (!result.status.success()) throw Error(Code::internal, "initdb: " + result.errors);
     std::filesystem::rename(home / "data.new", data);
   }
+  co_await forget_dead_postmaster(data);
   const net::FileOwner owner{0600, store.uid, store.gid};
   net::write_file(data / "postgresql.conf",
                   "# Written by terrane at each start.\n"

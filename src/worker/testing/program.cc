@@ -15,7 +15,6 @@
 
 using namespace terrane;
 
-extern "C" const char* __asan_default_options() { return "detect_leaks=0:handle_segv=0:log_path=/tmp/h8asan"; }
 namespace {
 
 Task<int> broker_main(std::string text, net::Executor executor, net::Stop& stop) {

@@ -148,6 +148,20 @@ class WorkerTest : public sandbox::SandboxTest {
     ASSERT_EQ(kill(phase->shim, SIGKILL), 0);
   }
 
+  /// SIGKILL to the engine's process that runs this command; returns how many there were.
+  int kill_engine(const std::string& command) const {
+    int killed = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      std::string line = sandbox::read_small_file(entry.path() / "cmdline").value_or("");
+      std::string wanted = std::string("/run/terrane/engine/tofu") + '\0' + command + '\0';
+      struct stat status{};
+      if (!line.starts_with(wanted) || stat(entry.path().c_str(), &status) != 0) continue;
+      bool ours = status.st_uid >= first_uid() && status.st_uid < first_uid() + 20;
+      if (ours && kill(static_cast<pid_t>(std::stol(entry.path().filename())), SIGKILL) == 0) ++killed;
+    }
+    return killed;
+  }
+
   FakeApi api_;
   json::object settings_;
   pid_t worker_pid_ = -1;

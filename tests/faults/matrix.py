@@ -1,0 +1,162 @@
+"""Every process of the node is killed at every moment of a run, and the run ends as if nothing had happened."""
+
+import base64
+import os
+import time
+from typing import Callable
+
+from common.wait import wait_for
+
+from ground import ROLES, SUPERVISOR, VICTIMS, Ground, alive
+from report import Report, Row
+from subject import Subject, Workspace, insist
+
+TAKE_UP_SECONDS = 10   # until a killed worker's shims are taken up
+STORE_SECONDS = 30     # from a store's readiness until its runs go on
+ATTEMPTS = 5           # a moment may be over before the victim is hit
+
+FETCHING, PLANNING, UPLOADING_PLAN = "fetching", "planning", "uploading the plan"
+WAITING, APPLYING, UPLOADING_STATE = "waiting for confirmation", "applying", "uploading state"
+SHOWN = {FETCHING: "planning", PLANNING: "planning", UPLOADING_PLAN: "planning", WAITING: "planned",
+         APPLYING: "applying", UPLOADING_STATE: "applying"}
+THERE: dict[str, Callable[[Subject], bool]] = {
+    FETCHING: Subject.is_fetching, PLANNING: Subject.is_planning, UPLOADING_PLAN: Subject.is_uploading_plan,
+    WAITING: Subject.is_waiting, APPLYING: Subject.is_applying, UPLOADING_STATE: Subject.is_uploading_state}
+
+AS_IF_NOTHING = "applied, nothing redone"
+
+
+def random_text(megabytes: float) -> str:
+    return base64.b64encode(os.urandom(int(megabytes * 750_000))).decode()
+
+
+class Matrix:
+    def __init__(self, ground: Ground, report: Report):
+        self.ground, self.report = ground, report
+
+    # One kill, one run: moments that are over in a moment
+
+    def kill_at(self, victim: str, moment: str, workspace: Workspace) -> None:
+        for attempt in range(ATTEMPTS):
+            subject = workspace.start()
+            with subject:
+                if self.meet(subject, moment) and self.is_at(subject, moment):
+                    old = self.ground.kill(victim)
+                    killed = time.monotonic()
+                    back = self.ground.wait_back(victim, old)
+                    self.judge(victim, moment, subject, killed, back)
+                    return
+                subject.wait("applied")
+        raise AssertionError(f"{moment} was over {ATTEMPTS} times before {victim} could be hit")
+
+    def meet(self, subject: Subject, moment: str) -> bool:
+        """Waits for the moment; false when the run has passed it."""
+        there = THERE[moment]
+        deadline = time.monotonic() + 60
+        look_at_status = time.monotonic() + 5
+        while not there(subject):
+            if time.monotonic() > look_at_status:
+                look_at_status = time.monotonic() + 1
+                if subject.is_final():
+                    return False
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{subject.run} never was {moment}")
+            time.sleep(0.002)
+        return True
+
+    @staticmethod
+    def is_at(subject: Subject, moment: str) -> bool:
+        """The last look before the kill: the status that users see, then once more what lies on the disk."""
+        return subject.status() == SHOWN[moment] and THERE[moment](subject)
+
+    # One kill, several runs: moments that last
+
+    def kill_under(self, victim: str, workspaces: dict[str, Workspace]) -> None:
+        subjects: dict[str, Subject] = {}
+        try:
+            subjects[APPLYING] = workspaces[APPLYING].start()
+            subjects[WAITING] = workspaces[WAITING].start(auto_apply=False)
+            for moment in (APPLYING, WAITING):
+                self.meet(subjects[moment], moment)
+            subjects[PLANNING] = workspaces[PLANNING].start()
+            self.meet(subjects[PLANNING], PLANNING)
+            for moment, subject in subjects.items():
+                if not self.is_at(subject, moment):
+                    raise AssertionError(f"{subject.run} is not {moment} any more: {subject.status()}")
+            old = self.ground.kill(victim)
+            killed = time.monotonic()
+            back = self.ground.wait_back(victim, old)
+            if victim == "worker":
+                self.check_taken_up([subjects[APPLYING], subjects[PLANNING]], killed)
+            waiting = subjects[WAITING]
+            if insist(waiting.status) != "planned":
+                raise AssertionError(f"{waiting.run} was planned, and now is {waiting.status()}")
+            insist(lambda: self.ground.api.act(waiting.run, "apply"))
+            for moment, subject in subjects.items():
+                name = f"{victim} killed, {moment}"
+                self.report.guard(name, lambda m=moment, s=subject: self.judge(victim, m, s, killed, back))
+        finally:
+            for subject in subjects.values():
+                subject.close()
+
+    def check_taken_up(self, subjects: list[Subject], killed: float) -> None:
+        """The next worker has found the spools of what the shims went on with."""
+        log = self.ground.site.data / "log" / "worker-1.log"
+        for subject in subjects:
+            wait_for(f"the phase of {subject.run} is taken up",
+                     lambda: any("taken up" in line and subject.run in line for line in log.read_text().splitlines()),
+                     max(0.1, killed + TAKE_UP_SECONDS - time.monotonic()))
+
+    # What must hold
+
+    def judge(self, victim: str, moment: str, subject: Subject, killed: float, back: float) -> None:
+        """The run ends in time and is none the worse for it; `back` seconds after the kill the victim was there."""
+        rest = subject.workspace.rest_seconds(SHOWN[moment])
+        patience = TAKE_UP_SECONDS if victim == "worker" else STORE_SECONDS
+        subject.wait("applied", seconds=max(1.0, killed + back + rest + patience - time.monotonic()))
+        ended = time.monotonic() - killed
+        subject.check_undisturbed()
+        self.report.add(Row(f"{victim} killed", moment, AS_IF_NOTHING, back, ended))
+
+
+def whole(ground: Ground, report: Report) -> None:
+    """Every victim at every moment."""
+    matrix = Matrix(ground, report)
+    lasting = {PLANNING: Workspace(ground, "planning", plan_seconds=4),
+               WAITING: Workspace(ground, "waiting"),
+               APPLYING: Workspace(ground, "applying", ticks=12)}
+    brief = {FETCHING: Workspace(ground, "fetching", ticks=2, ballast=os.urandom(48_000_000)),
+             UPLOADING_PLAN: Workspace(ground, "uploading-plan", ticks=2, bulk=random_text(12)),
+             UPLOADING_STATE: Workspace(ground, "uploading-state", ticks=2, bulk=random_text(12))}
+    for victim in VICTIMS:
+        report.guard(f"{victim} killed while planning, waiting and applying",
+                     lambda: matrix.kill_under(victim, lasting))
+        for moment, workspace in brief.items():
+            report.guard(f"{victim} killed while {moment}", lambda: matrix.kill_at(victim, moment, workspace))
+
+
+def quick(ground: Ground, report: Report) -> None:
+    """Every victim once, one after the other, under runs that are all applying all the time."""
+    matrix = Matrix(ground, report)
+    seconds = 55
+    subjects = {victim: Workspace(ground, f"under-{victim.lower()}", ticks=2 * seconds).start() for victim in VICTIMS}
+    killed: dict[str, tuple[float, float]] = {}
+    try:
+        for victim, subject in subjects.items():
+            matrix.meet(subject, APPLYING)
+        for victim, subject in subjects.items():
+            def hit() -> None:
+                if not matrix.is_at(subject, APPLYING):
+                    raise AssertionError(f"{subject.run} is not applying any more: {subject.status()}")
+                old = ground.kill(victim)
+                at = time.monotonic()
+                killed[victim] = at, ground.wait_back(victim, old)
+                if victim == "worker":
+                    matrix.check_taken_up([subject], at)
+            report.guard(f"{victim} killed, {APPLYING}", hit)
+        for victim, (at, back) in killed.items():
+            report.guard(f"{victim} killed, {APPLYING}",
+                         lambda: matrix.judge(victim, APPLYING, subjects[victim], at, back))
+    finally:
+        for subject in subjects.values():
+            subject.close()
