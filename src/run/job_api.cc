@@ -173,6 +173,7 @@ Task<std::optional<http::Response>> JobApi::claim_one(const std::string& node, c
     if (draining.empty()) throw Error(Code::conflict, "The node must register before it claims.");
     if (draining[0].boolean("draining")) co_return api::no_content();
     postgres::Result waiting = co_await tx.run(sql::job_next);
+    if (waiting.empty()) waiting = co_await tx.run(sql::job_next_locked);
     if (waiting.empty()) co_return api::no_content();
     std::vector<worker_protocol::Slot> slots = co_await take_slots(slots_per_claim + 1);
     std::optional<Run> run = co_await find(tx, waiting[0].string("run_id"));

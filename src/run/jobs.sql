@@ -8,6 +8,12 @@ SELECT j.id, j.run_id FROM terrane.jobs j JOIN terrane.runs r ON r.id = j.run_id
  WHERE j.status = 'queued' AND j.epoch = (SELECT epoch FROM terrane.installation)
  ORDER BY j.priority, j.position LIMIT 1 FOR UPDATE OF r SKIP LOCKED
 
+-- A run's row is also locked for a moment by what is no claim, e.g. when its request has been answered: such a job is waited for.
+-- name: job_next_locked
+SELECT j.id, j.run_id FROM terrane.jobs j JOIN terrane.runs r ON r.id = j.run_id
+ WHERE j.status = 'queued' AND j.epoch = (SELECT epoch FROM terrane.installation)
+ ORDER BY j.priority, j.position LIMIT 1 FOR UPDATE OF r
+
 -- name: job_claim
 UPDATE terrane.jobs SET status = 'claimed', lease = $2, node_id = $3, claimed_at = clock_timestamp() WHERE id = $1 AND status = 'queued' RETURNING *
 

@@ -97,7 +97,7 @@ SELECT NOT EXISTS (SELECT 1 FROM terrane.runs e WHERE e.workspace_id = $1 AND e.
    AND e.status NOT IN ('applied', 'planned_and_finished', 'discarded', 'errored', 'canceled', 'policy_soft_failed')) AS first
 
 -- name: run_queue
-SELECT r.*, p.id AS plan_id, a.id AS apply_id, count(*) OVER () AS total
+SELECT r.*, p.id AS plan_id, a.id AS apply_id
   FROM terrane.runs r JOIN terrane.workspaces w ON w.id = r.workspace_id JOIN terrane.plans p ON p.run_id = r.id JOIN terrane.applies a ON a.run_id = r.id
  WHERE w.organization_id = $1 AND r.status IN ('pending', 'plan_queued', 'apply_queued', 'confirmed')
  ORDER BY r.position LIMIT $2 OFFSET $3

@@ -42,6 +42,20 @@ Task<pid_t> ask(sandbox::BrokerClient& broker, std::string phase) {
 
 }  // namespace
 
+Task<> release_run(sandbox::BrokerClient& broker, std::string run) {
+  net::Clock::time_point deadline = net::Clock::now() + 5s;
+  std::function<Task<>()> attempt = [&] { return broker.release(run); };
+  while (true) {
+    try {
+      co_await shim::persistently(attempt);
+      co_return;
+    } catch (const Error& failure) {
+      if (failure.code() != Code::conflict || net::Clock::now() > deadline) throw;
+    }
+    co_await net::sleep_for(50ms);
+  }
+}
+
 Task<> wait_for_shim(sandbox::BrokerClient& broker, std::string phase, pid_t pid) {
   if (pid <= 0) pid = co_await ask(broker, phase);
   if (pid <= 0) co_return;

@@ -10,6 +10,7 @@
 #include "shim/log_shipper.h"
 #include "shim/run_files.h"
 #include "shim/state_keeper.h"
+#include "worker/phase_process.h"
 
 namespace terrane::worker {
 namespace {
@@ -55,8 +56,7 @@ class Salvage {
     beats_->stopped = true;
     if (closed) co_await offer();
     // The run directory goes last of all: while it is there, this can begin again.
-    std::function<Task<>()> release = [this] { return tools_.broker.release(spool_.meta().run); };
-    co_await persistently(release);
+    co_await release_run(tools_.broker, spool_.meta().run);
     if (!closed || wanted_)
       spool_.remove();
     else

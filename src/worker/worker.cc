@@ -306,7 +306,7 @@ Task<> Worker::Impl::make_room(const Job& job, shim::ShimOrder& order) {
   if (hash && job.phase == Phase::apply)
     order.kept_plan_sha256 = *hash;
   else
-    co_await broker.release(job.run);
+    co_await release_run(broker, job.run);
 }
 
 Task<> Worker::Impl::start(Job& job) {
@@ -373,16 +373,12 @@ Task<> Worker::Impl::follow(std::shared_ptr<Impl> self, std::string job, std::st
 // The run directory goes, unless a plan left it for its apply.
 Task<> Worker::Impl::conclude(const std::string& job, const std::string& run) {
   if (kept.has(run)) co_return;
-  std::function<Task<>()> attempt = [&]() -> Task<> {
-    try {
-      co_await broker.release(run);
-    } catch (const Error& failure) {
-      // Another worker's phase of the run is in there by now.
-      if (failure.code() != Code::conflict) throw;
-      log::warn("a run directory is in use by another phase", {{"job", job}, {"run", run}});
-    }
-  };
-  co_await shim::persistently(attempt);
+  try {
+    co_await release_run(broker, run);
+  } catch (const Error& failure) {
+    if (failure.code() != Code::conflict) throw;
+    log::warn("a run directory is in use by another phase", {{"job", job}, {"run", run}});
+  }
 }
 
 // ---- the role

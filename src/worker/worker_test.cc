@@ -242,7 +242,7 @@ TEST_F(WorkerTest, ResourcesThatNoStateHasAreListedForImport) {
   ASSERT_TRUE(log_has(apply.id, "second is being made"));
   kill(worker_pid_, SIGSTOP);  // so that the order of the deaths is ours
   kill_shim(apply.id);
-  EXPECT_EQ(kill_engine("apply"), 1);
+  EXPECT_GE(kill_engine("apply"), 1);
   kill(worker_pid_, SIGCONT);
   FakeJob ended = over(apply.id, 20);
   ASSERT_TRUE(ended.lost);
@@ -257,7 +257,7 @@ TEST_F(WorkerTest, AKilledEngineEndsAnApplyWithAnImportList) {
   Job apply = planned("run-1", configuration("slow", {{"main.tf", slow_configuration()}}));
   api_.add(apply);
   ASSERT_TRUE(log_has(apply.id, "second is being made"));
-  EXPECT_EQ(kill_engine("apply"), 1);
+  EXPECT_GE(kill_engine("apply"), 1);
   FakeJob ended = over(apply.id);
   ASSERT_TRUE(ended.outcome);
   EXPECT_EQ(ended.outcome->ending, Ending::errored);
@@ -270,7 +270,7 @@ TEST_F(WorkerTest, AKilledEngineOfAPlanIsRunAgain) {
   // A plan that takes some seconds.
   std::string path = configuration("long", {{"main.tf", "output \"x\" { value = bcrypt(\"x\", 17) }\n"}});
   api_.add(job("job-1", "run-1", Phase::plan, path));
-  ASSERT_TRUE(eventually([&] { return kill_engine("plan") == 1; }));
+  ASSERT_TRUE(eventually([&] { return kill_engine("plan") > 0; }));
   FakeJob ended = over("job-1");
   ASSERT_TRUE(ended.lost);
   EXPECT_TRUE(ended.lost->at("started").as_bool());
@@ -290,6 +290,7 @@ TEST_F(WorkerTest, AKeptDirectoryThatIsGoneIsMadeAnew) {
     return std::filesystem::exists(data() / "kept/run-1.json") &&
            !std::filesystem::exists(spool_of("plan-run-1"));
   }));
+  ASSERT_TRUE(eventually([&] { return phase_of("plan-run-1")->ended; }));
   await(client().release("run-1"));
   api_.add(apply);
   finished(apply.id);

@@ -8,7 +8,6 @@ import unittest
 
 import networks
 from common.installation import Installation
-from common.wait import wait_for
 from containment_test import GET
 from limits_test import CONFIGURATION
 from world import HERE, NOBODY, ORGANIZATION, PYTHON, Case, Once, as_user, parse_attacks, world
@@ -61,7 +60,8 @@ class OtherSettings(Case):
         def outside() -> bool:
             command = as_user(NOBODY, NOBODY, [], [PYTHON, str(world.public / "hog.py"), "spin", "2"])
             return percent(subprocess.run(command, capture_output=True, text=True).stdout) > MOST_PERCENT
-        wait_for("two processors can be used outside", outside, 60)
+        if not any(outside() for _ in range(20)):
+            self.skipTest("the machine has no two processors to spare")
         run = self.run_attack("exec /usr/bin/python3 hog.py spin 5", "hog.py")
         self.assertLess(percent(self.api.whole_log(run, "apply")), MOST_PERCENT)
 

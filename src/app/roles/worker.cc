@@ -17,6 +17,7 @@ worker::WorkerOptions options_of(const RoleConfig& config) {
   options.api.ca_pem = net::read_file(config.text("node_ca"), 1 << 20);
   options.api.certificate_pem = net::read_file(config.text("certificate"), 1 << 20);
   options.api.key_pem = net::read_file(config.text("key"), 1 << 20);
+  options.platform.ca_pem = net::read_file(config.text("platform_ca"), 1 << 20);
   options.platform.host = config.text("platform_address");
   options.platform.port = static_cast<std::uint16_t>(config.number("platform_port"));
   options.data = config.text("spool");

@@ -237,6 +237,7 @@ json::object config_of(const Installation& installation, const std::string& role
     values["engine_store"] = installation.engine_store.string();
     values["provider_store"] = installation.provider_store.string();
     values["network"] = settings.text("TERRANE_SANDBOX_NETWORK") == "on";
+    values["platform_ca"] = (layout.tls() / "ca.pem").string();
     values["platform_address"] = settings.text("TERRANE_LISTEN");
     values["platform_port"] = settings.number("TFE_HTTPS_PORT");
   }
