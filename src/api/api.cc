@@ -140,8 +140,9 @@ http::Response error_response(const http::Request& request, std::exception_ptr f
     }
     return errors(error);
   } catch (...) {
-    log::error("request failed",
-               {{"request_id", request.id}, {"path", loggable_path(request)}, {"error", current_exception_text()}});
+    log::error(
+        "request failed",
+        {{"request_id", request.id}, {"path", loggable_path(request)}, {"error", current_exception_text()}});
     return errors(Error(Code::internal, ""));
   }
 }

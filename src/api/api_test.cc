@@ -99,7 +99,8 @@ struct Stage {
     request.method = method;
     request.target = target;
     request.path = target.substr(0, target.find('?'));
-    if (request.path.size() < target.size()) request.query = http::Query(std::string_view(target).substr(request.path.size() + 1));
+    if (request.path.size() < target.size())
+      request.query = http::Query(std::string_view(target).substr(request.path.size() + 1));
     if (!authorization.empty()) request.headers.set("authorization", authorization);
     if (announce) request.content_length = body.size();
     Body source(std::move(body));
@@ -133,7 +134,8 @@ TEST(Handler, AsksWhoBeforeItSaysWhatIsThere) {
     EXPECT_EQ((co_await stage.get("/who", "bearer  good ")).status, 200) << "the scheme has no case";
     for (const char* bad : {"", "Bearer", "Bearer ", "Bearer bad", "Basic good", "good"}) {
       EXPECT_EQ((co_await stage.get("/who", bad)).status, 401) << bad;
-      EXPECT_EQ((co_await stage.get("/nothing", bad)).status, 401) << "whether a path exists is told to nobody: " << bad;
+      EXPECT_EQ((co_await stage.get("/nothing", bad)).status, 401)
+          << "whether a path exists is told to nobody: " << bad;
     }
     EXPECT_EQ((co_await stage.get("/nothing")).status, 404);
     EXPECT_EQ((co_await stage.call(Method::del, "/who", "", "Bearer good")).status, 404) << "another method";
@@ -167,7 +169,8 @@ TEST(Handler, LimitsTheRate) {
     EXPECT_EQ(fine.status, 200);
     EXPECT_EQ(fine.headers.find("X-RateLimit-Limit"), "30");
     co_await stage.get("/open", "");
-    EXPECT_EQ(stage.counted, (std::vector<std::string>{"user-ann", "192.0.2.7"})) << "by principal, else by address";
+    EXPECT_EQ(stage.counted, (std::vector<std::string>{"user-ann", "192.0.2.7"}))
+        << "by principal, else by address";
 
     stage.wait = 0.75;
     TestAnswer refused = co_await stage.get("/who");
@@ -183,12 +186,15 @@ TEST(Handler, LimitsBodies) {
     std::string fine = R"({"data": {"type": "things"}})";
     EXPECT_EQ((co_await stage.call(Method::post, "/things", fine, "Bearer good")).status, 201);
     for (bool announced : {true, false}) {
-      TestAnswer large = co_await stage.call(Method::post, "/things", std::string(500, ' '), "Bearer good", announced);
+      TestAnswer large =
+          co_await stage.call(Method::post, "/things", std::string(500, ' '), "Bearer good", announced);
       EXPECT_EQ(large.status, 413) << announced;
-      EXPECT_NE(large.text("/errors/0/detail").find(announced ? "200" : "100"), std::string::npos) << large.body;
+      EXPECT_NE(large.text("/errors/0/detail").find(announced ? "200" : "100"), std::string::npos)
+          << large.body;
     }
     EXPECT_EQ((co_await stage.call(Method::post, "/things", "{", "Bearer good")).status, 400);
-    TestAnswer typed = co_await stage.call(Method::post, "/things", R"({"data": {"type": "cats"}})", "Bearer good");
+    TestAnswer typed =
+        co_await stage.call(Method::post, "/things", R"({"data": {"type": "cats"}})", "Bearer good");
     EXPECT_EQ(typed.status, 422);
     EXPECT_EQ(typed.text("/errors/0/source/pointer"), "/data/type");
   });
@@ -199,10 +205,12 @@ TEST(Handler, ReadsPlainObjects) {
     for (const char* empty : {"", "  \n"}) {
       EXPECT_EQ((co_await stage.call(Method::post, "/plain", empty, "Bearer good")).body, "{}");
     }
-    EXPECT_EQ((co_await stage.call(Method::post, "/plain", R"({"comment":"c"})", "Bearer good")).body, R"({"comment":"c"})");
+    EXPECT_EQ((co_await stage.call(Method::post, "/plain", R"({"comment":"c"})", "Bearer good")).body,
+              R"({"comment":"c"})");
     EXPECT_EQ((co_await stage.call(Method::post, "/plain", "[]", "Bearer good")).status, 422);
     EXPECT_EQ((co_await stage.call(Method::post, "/plain", "nonsense", "Bearer good")).status, 400);
-    EXPECT_EQ((co_await stage.call(Method::post, "/plain", std::string(101, ' '), "Bearer good")).status, 413);
+    EXPECT_EQ((co_await stage.call(Method::post, "/plain", std::string(101, ' '), "Bearer good")).status,
+              413);
     std::string deep = std::string(2000, '[');
     EXPECT_EQ((co_await stage.call(Method::post, "/plain", deep.substr(0, 90), "Bearer good")).status, 400);
   });
@@ -213,7 +221,8 @@ TEST(Handler, HidesDefectsAndShowsProblems) {
     for (const char* kind : {"plain", "internal"}) {
       TestAnswer answer = co_await stage.get(std::string("/fail/") + kind);
       EXPECT_EQ(answer.status, 500);
-      EXPECT_EQ(answer.json, parse_json(R"({"errors": [{"status": "500", "title": "internal server error"}]})"));
+      EXPECT_EQ(answer.json,
+                parse_json(R"({"errors": [{"status": "500", "title": "internal server error"}]})"));
     }
     TestAnswer defect = co_await stage.get("/open/who", "");
     EXPECT_EQ(defect.status, 500) << "an open route that asks who is there is a defect";
@@ -231,13 +240,15 @@ TEST(Handler, HidesDefectsAndShowsProblems) {
 }
 
 TEST(Handler, EveryCodeHasItsStatus) {
-  const std::map<Code, int> statuses{{Code::invalid, 400},      {Code::unauthorized, 401},        {Code::forbidden, 403},
-                                     {Code::not_found, 404},    {Code::conflict, 409},            {Code::precondition_failed, 412},
-                                     {Code::too_large, 413},    {Code::unprocessable, 422},       {Code::rate_limited, 429},
-                                     {Code::unavailable, 503},  {Code::internal, 500}};
+  const std::map<Code, int> statuses{
+      {Code::invalid, 400},     {Code::unauthorized, 401},  {Code::forbidden, 403},
+      {Code::not_found, 404},   {Code::conflict, 409},      {Code::precondition_failed, 412},
+      {Code::too_large, 413},   {Code::unprocessable, 422}, {Code::rate_limited, 429},
+      {Code::unavailable, 503}, {Code::internal, 500}};
   http::Request request;
   for (const auto& [code, status] : statuses) {
-    EXPECT_EQ(error_response(request, std::make_exception_ptr(Error(code, "d"))).status, status) << name(code);
+    EXPECT_EQ(error_response(request, std::make_exception_ptr(Error(code, "d"))).status, status)
+        << name(code);
   }
 }
 
@@ -245,7 +256,8 @@ TEST(Handler, DoesNotLogTheSecretOfASignedUrl) {
   http::Request request;
   request.path = "/_archivist/v1/object/r.obj-1.99.SECRET";
   ::testing::internal::CaptureStderr();
-  error_response(request, std::make_exception_ptr(Error(Code::unavailable, "The blob service is not available now.")));
+  error_response(request,
+                 std::make_exception_ptr(Error(Code::unavailable, "The blob service is not available now.")));
   error_response(request, std::make_exception_ptr(std::runtime_error("boom")));
   std::string logged = ::testing::internal::GetCapturedStderr();
   EXPECT_NE(logged.find("/_archivist/"), std::string::npos) << logged;
@@ -255,14 +267,17 @@ TEST(Handler, DoesNotLogTheSecretOfASignedUrl) {
 TEST(Parameters, PagesAreNumbersFromOne) {
   run([](Stage& stage) -> Task<> {
     EXPECT_EQ((co_await stage.get("/list")).body, R"({"number":1,"size":20})");
-    EXPECT_EQ((co_await stage.get("/list?page%5Bnumber%5D=3&page%5Bsize%5D=7")).body, R"({"number":3,"size":7})");
-    EXPECT_EQ((co_await stage.get("/list?page[number]=999&page[size]=1000")).body, R"({"number":999,"size":100})");
+    EXPECT_EQ((co_await stage.get("/list?page%5Bnumber%5D=3&page%5Bsize%5D=7")).body,
+              R"({"number":3,"size":7})");
+    EXPECT_EQ((co_await stage.get("/list?page[number]=999&page[size]=1000")).body,
+              R"({"number":999,"size":100})");
     EXPECT_EQ((co_await stage.get("/list?page[number]=&page[size]=")).body, R"({"number":1,"size":20})");
-    for (const char* bad : {"page[number]=0", "page[number]=-1", "page[size]=0", "page[number]=x", "page[size]=1.5",
-                            "page[number]=99999999999999999999999"}) {
+    for (const char* bad : {"page[number]=0", "page[number]=-1", "page[size]=0", "page[number]=x",
+                            "page[size]=1.5", "page[number]=99999999999999999999999"}) {
       EXPECT_EQ((co_await stage.get(std::string("/list?") + bad)).status, 400) << bad;
     }
-    EXPECT_EQ((co_await stage.get("/list?page[number]=9000000000000000000")).body, R"({"number":1000000000,"size":20})");
+    EXPECT_EQ((co_await stage.get("/list?page[number]=9000000000000000000")).body,
+              R"({"number":1000000000,"size":20})");
   });
 }
 
@@ -270,11 +285,13 @@ TEST(Parameters, IncludesAreOfTheAllowed) {
   run([](Stage& stage) -> Task<> {
     EXPECT_EQ((co_await stage.get("/include")).body, R"({"names":[]})");
     EXPECT_EQ((co_await stage.get("/include?include=")).body, R"({"names":[]})");
-    EXPECT_EQ((co_await stage.get("/include?include=runs,owner.team")).body, R"({"names":["owner.team","runs"]})");
+    EXPECT_EQ((co_await stage.get("/include?include=runs,owner.team")).body,
+              R"({"names":["owner.team","runs"]})");
     for (const char* bad : {"secrets", "runs,", "runs,owner.house"}) {
       TestAnswer refused = co_await stage.get(std::string("/include?include=") + bad);
       EXPECT_EQ(refused.status, 400) << bad;
-      EXPECT_NE(refused.text("/errors/0/detail").find("include parameter"), std::string::npos) << "clients look for the words";
+      EXPECT_NE(refused.text("/errors/0/detail").find("include parameter"), std::string::npos)
+          << "clients look for the words";
     }
   });
 }

@@ -17,7 +17,9 @@ struct Stage : workspace::test::Stage {
   object::UrlSigner urls;
   Api configurations;
   Stage(net::Executor on, const testing::TestDatabase& at)
-      : workspace::test::Stage(on, at), urls(Secret(std::string(32, 'k'))), configurations(database, urls, origin) {
+      : workspace::test::Stage(on, at),
+        urls(Secret(std::string(32, 'k'))),
+        configurations(database, urls, origin) {
     configurations.add_routes(router);
   }
   Task<TestAnswer> create(json::object attributes = {}, std::string as = "user-ann") {
@@ -46,14 +48,17 @@ TEST(ConfigurationVersionApi, IsPendingUntilItsUpload) {
     TestAnswer made = co_await stage.create();
     EXPECT_EQ(made.status, 201) << made.body;
     EXPECT_TRUE(made.text("/data/id").starts_with("cv-"));
-    json::object expected{{"status", "pending"},   {"source", "tfe-api"},     {"speculative", false},
-                          {"provisional", false},  {"auto-queue-runs", true}, {"error", nullptr},
+    json::object expected{{"status", "pending"},      {"source", "tfe-api"},           {"speculative", false},
+                          {"provisional", false},     {"auto-queue-runs", true},       {"error", nullptr},
                           {"error-message", nullptr}, {"changed-files", json::array{}}};
-    for (const auto& [key, value] : expected) EXPECT_EQ(made.at("/data/attributes/" + std::string(key)), value) << key;
+    for (const auto& [key, value] : expected)
+      EXPECT_EQ(made.at("/data/attributes/" + std::string(key)), value) << key;
     EXPECT_EQ(made.text("/data/relationships/workspace/data/id"), "ws-1");
     object::Grant grant = stage.grant_of(made.text("/data/attributes/upload-url"));
     EXPECT_EQ(grant.access, object::Access::write);
-    EXPECT_EQ(co_await stage.value("SELECT kind FROM terrane.objects WHERE id = '" + grant.object.text() + "'"), "configuration");
+    EXPECT_EQ(
+        co_await stage.value("SELECT kind FROM terrane.objects WHERE id = '" + grant.object.text() + "'"),
+        "configuration");
 
     const std::string one = "/api/v2/configuration-versions/" + made.text("/data/id");
     TestAnswer shown = co_await stage.get(one);
@@ -73,7 +78,9 @@ TEST(ConfigurationVersionApi, IsPendingUntilItsUpload) {
     object::Grant reading = stage.grant_of(std::string(*download.headers.find("Location")));
     EXPECT_EQ(reading.access, object::Access::read);
     EXPECT_EQ(reading.object, grant.object);
-    EXPECT_EQ(co_await stage.value("SELECT current_configuration_version_id FROM terrane.workspaces WHERE id = 'ws-1'"), made.text("/data/id"));
+    EXPECT_EQ(co_await stage.value(
+                  "SELECT current_configuration_version_id FROM terrane.workspaces WHERE id = 'ws-1'"),
+              made.text("/data/id"));
     EXPECT_FALSE(co_await stage.upload(Id<Object>("obj-log1"))) << "not a configuration";
     EXPECT_FALSE(co_await stage.upload(Id<Object>("obj-none")));
   });
@@ -81,7 +88,9 @@ TEST(ConfigurationVersionApi, IsPendingUntilItsUpload) {
 
 TEST(ConfigurationVersionApi, OnlyAPlainOneBecomesCurrent) {
   run([](Stage& stage) -> Task<> {
-    auto current = [&] { return stage.value("SELECT current_configuration_version_id FROM terrane.workspaces WHERE id = 'ws-1'"); };
+    auto current = [&] {
+      return stage.value("SELECT current_configuration_version_id FROM terrane.workspaces WHERE id = 'ws-1'");
+    };
     auto newest = [&]() -> Task<std::string> {
       postgres::Tx tx = co_await stage.database.begin();
       std::optional<ConfigurationVersion> found = co_await latest(tx, "ws-1");
@@ -116,7 +125,8 @@ TEST(ConfigurationVersionApi, ListsInPages) {
     EXPECT_EQ(data.as_array().size(), 3U);
     EXPECT_EQ(list.text("/data/0/id"), third.text("/data/id")) << "newest first";
     EXPECT_EQ(list.text("/data/2/id"), "cv-1");
-    for (const json::value& item : data.as_array()) EXPECT_FALSE(item.at("attributes").as_object().contains("upload-url"));
+    for (const json::value& item : data.as_array())
+      EXPECT_FALSE(item.at("attributes").as_object().contains("upload-url"));
     TestAnswer page = co_await stage.get(all + "?page[number]=2&page[size]=2");
     EXPECT_EQ(page.text("/data/0/id"), "cv-1");
     TestAnswer beyond = co_await stage.get(all + "?page[number]=999");
@@ -129,7 +139,8 @@ TEST(ConfigurationVersionApi, ListsInPages) {
 TEST(ConfigurationVersionApi, HidesFromStrangers) {
   run([](Stage& stage) -> Task<> {
     for (const char* who : {"user-eve", "user-bob"}) {
-      for (const std::string& path : {all, std::string("/api/v2/configuration-versions/cv-1"), std::string("/api/v2/configuration-versions/cv-1/download")})
+      for (const std::string& path : {all, std::string("/api/v2/configuration-versions/cv-1"),
+                                      std::string("/api/v2/configuration-versions/cv-1/download")})
         EXPECT_EQ((co_await stage.get(path, who)).status, 404) << path << who;
       EXPECT_EQ((co_await stage.create({}, who)).status, 404) << who;
     }
@@ -156,9 +167,13 @@ TEST(ConfigurationVersionApi, RefusesBadInput) {
       EXPECT_TRUE(status == 400 || status == 422) << body;
     }
     EXPECT_EQ((co_await stage.call(Method::post, all, std::string(2 << 20, ' '))).status, 413);
-    EXPECT_EQ((co_await stage.create({{"status", "uploaded"}, {"error", "x"}})).text("/data/attributes/status"), "pending")
+    EXPECT_EQ(
+        (co_await stage.create({{"status", "uploaded"}, {"error", "x"}})).text("/data/attributes/status"),
+        "pending")
         << "read-only attributes are ignored";
-    EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.configuration_versions WHERE workspace_id = 'ws-1'"), "2");
+    EXPECT_EQ(co_await stage.value(
+                  "SELECT count(*) FROM terrane.configuration_versions WHERE workspace_id = 'ws-1'"),
+              "2");
   });
 }
 

@@ -52,8 +52,7 @@ json::object decode(const Resource& table, const json::object& data, Flag when, 
     if (!value) continue;
     std::string pointer = "/data/attributes/" + std::string(attribute.name);
     try {
-      if (!is_clean(*value))
-        throw Error(Code::unprocessable, "must be UTF-8 text without NUL");
+      if (!is_clean(*value)) throw Error(Code::unprocessable, "must be UTF-8 text without NUL");
       attribute.ops->from_json(*value, attribute.address(resource));
       if (std::optional<std::string> wrong = attribute.check ? attribute.check(*value) : std::nullopt) {
         problems.push_back({*wrong, pointer});

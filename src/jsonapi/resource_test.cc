@@ -99,8 +99,8 @@ TEST(Resource, DecodesWhatMayBeGivenNow) {
   EXPECT_FALSE(thing.note);
   EXPECT_EQ(thing.made_at, Time{}) << "read only";
   EXPECT_EQ(iso8601(*thing.ended_at), "2018-03-02T21:42:06.000Z");
-  json::value expected = parse_json(
-      R"({"name": "n", "how_many": 5, "tags": ["x"], "ended_at": "2018-03-02T21:42:06.000Z"})");
+  json::value expected =
+      parse_json(R"({"name": "n", "how_many": 5, "tags": ["x"], "ended_at": "2018-03-02T21:42:06.000Z"})");
   EXPECT_EQ(json::value(columns), expected) << "named by column";
 
   json::object later = data_with({{"how-many", 9}, {"note", "n"}, {"limit", nullptr}});
@@ -118,9 +118,14 @@ TEST(Resource, NothingGivenChangesNothing) {
 }
 
 TEST(Resource, NamesEveryBadValueAtOnce) {
-  std::vector<Problem> problems = problems_of(
-      {{"name", 5}, {"flag", "true"}, {"how-many", 0}, {"tags", json::array{1}}, {"limit", 1.5}, {"ended-at", "soon"}, {"maybe", false}},
-      create);
+  std::vector<Problem> problems = problems_of({{"name", 5},
+                                               {"flag", "true"},
+                                               {"how-many", 0},
+                                               {"tags", json::array{1}},
+                                               {"limit", 1.5},
+                                               {"ended-at", "soon"},
+                                               {"maybe", false}},
+                                              create);
   ASSERT_EQ(problems.size(), 6U);
   std::vector<std::pair<std::string, std::string>> expected{
       {"/data/attributes/name", "name must be a string"},
@@ -139,7 +144,8 @@ TEST(Resource, RefusesTextThatPostgresqlCannotHold) {
   const std::string nul("a\0b", 3);
   for (json::object attributes :
        {json::object{{"name", nul}}, json::object{{"tags", json::array{"fine", nul}}},
-        json::object{{"anything", json::object{{"deep", json::array{nul}}}}}, json::object{{"anything", json::object{{nul, 1}}}}}) {
+        json::object{{"anything", json::object{{"deep", json::array{nul}}}}},
+        json::object{{"anything", json::object{{nul, 1}}}}}) {
     std::string shown = json::serialize(attributes);
     EXPECT_EQ(problems_of(std::move(attributes), update).size(), 1U) << shown;
   }
@@ -155,10 +161,12 @@ TEST(Resource, ReadsARowOfItsTable) {
   testing::TestDatabase at;
   testing::run_task([&](net::Executor executor) -> Task<> {
     postgres::Database database(executor, at.options());
-    constexpr Statement all{"test_all",
-                            "SELECT 'own-2' AS owner_id, NULL AS friend_id, 'n' AS name, false AS flag, 12::bigint AS how_many,"
-                            " timestamptz '2018-03-02 23:42:06.651+00' AS made_at, ARRAY['a b', 'c\"d'] AS tags, '{\"k\": [1]}'::jsonb AS anything,"
-                            " NULL AS note, 4::bigint AS max, true AS maybe, NULL::timestamptz AS ended_at, 's' AS secret"};
+    constexpr Statement all{
+        "test_all",
+        "SELECT 'own-2' AS owner_id, NULL AS friend_id, 'n' AS name, false AS flag, 12::bigint AS how_many,"
+        " timestamptz '2018-03-02 23:42:06.651+00' AS made_at, ARRAY['a b', 'c\"d'] AS tags, '{\"k\": "
+        "[1]}'::jsonb AS anything,"
+        " NULL AS note, 4::bigint AS max, true AS maybe, NULL::timestamptz AS ended_at, 's' AS secret"};
     postgres::Result result = co_await database.query(all);
     Thing thing = from_row<Thing>(table(), result[0]);
     EXPECT_EQ(thing.owner.text(), "own-2");
@@ -186,7 +194,8 @@ std::optional<Error> refusal_of(std::function<void()> call) {
 
 TEST(Documents, TakeOnlyResourceObjects) {
   EXPECT_TRUE(parse_data(R"({"data": {"type": "things"}})", "things").contains("type"));
-  EXPECT_TRUE(parse_data(R"({"data": {"type": "", "attributes": null}})", "things").contains("type")) << "as go-tfe sends it";
+  EXPECT_TRUE(parse_data(R"({"data": {"type": "", "attributes": null}})", "things").contains("type"))
+      << "as go-tfe sends it";
   EXPECT_TRUE(parse_data(R"({"data": {}})", "things").empty());
   EXPECT_EQ(refusal_of([] { parse_data("{", "things"); })->code(), Code::invalid);
   EXPECT_EQ(refusal_of([] { parse_data("", "things"); })->code(), Code::invalid);
@@ -211,14 +220,15 @@ TEST(Documents, ReadOneRelatedId) {
     return related_id(value.as_object(), "owner");
   };
   EXPECT_EQ(read(R"({"relationships": {"owner": {"data": {"id": "own-1", "type": "owners"}}}})"), "own-1");
-  for (const char* absent : {"{}", R"({"relationships": null})", R"({"relationships": {}})",
-                             R"({"relationships": {"owner": null}})", R"({"relationships": {"owner": {"data": null}}})"}) {
+  for (const char* absent :
+       {"{}", R"({"relationships": null})", R"({"relationships": {}})",
+        R"({"relationships": {"owner": null}})", R"({"relationships": {"owner": {"data": null}}})"}) {
     EXPECT_EQ(read(absent), std::nullopt) << absent;
   }
-  for (const char* bad :
-       {R"({"relationships": {"owner": "own-1"}})", R"({"relationships": {"owner": {}}})",
-        R"({"relationships": {"owner": {"data": []}}})", R"({"relationships": {"owner": {"data": {"id": 5}}}})",
-        "{\"relationships\": {\"owner\": {\"data\": {\"id\": \"a\\u0000\"}}}}"}) {
+  for (const char* bad : {R"({"relationships": {"owner": "own-1"}})", R"({"relationships": {"owner": {}}})",
+                          R"({"relationships": {"owner": {"data": []}}})",
+                          R"({"relationships": {"owner": {"data": {"id": 5}}}})",
+                          "{\"relationships\": {\"owner\": {\"data\": {\"id\": \"a\\u0000\"}}}}"}) {
     std::optional<Error> refusal = refusal_of([&] { read(bad); });
     ASSERT_TRUE(refusal) << bad;
     EXPECT_TRUE(refusal->problems()[0].pointer.starts_with("/data/relationships/owner")) << bad;
@@ -229,7 +239,10 @@ TEST(Documents, SayWhereAPageStands) {
   json::object first = list_document(json::array{1, 2}, Page{1, 2}, 5, "/p");
   EXPECT_EQ(first["meta"], parse_json(R"({"pagination": {"current-page": 1, "page-size": 2, "prev-page": null,
       "next-page": 2, "total-pages": 3, "total-count": 5}})"));
-  EXPECT_EQ(first["links"], parse_json(R"({"self": "/p?page%5Bnumber%5D=1&page%5Bsize%5D=2", "first": "/p?page%5Bnumber%5D=1&page%5Bsize%5D=2",
+  EXPECT_EQ(
+      first["links"],
+      parse_json(
+          R"({"self": "/p?page%5Bnumber%5D=1&page%5Bsize%5D=2", "first": "/p?page%5Bnumber%5D=1&page%5Bsize%5D=2",
       "prev": null, "next": "/p?page%5Bnumber%5D=2&page%5Bsize%5D=2", "last": "/p?page%5Bnumber%5D=3&page%5Bsize%5D=2"})"));
   json::value last = list_document({}, Page{3, 2}, 5, "/p");
   EXPECT_TRUE(last.at_pointer("/meta/pagination/next-page").is_null());

@@ -50,7 +50,7 @@ Task<> ArchivistClient::append_text(const Id<Object>& log, const std::string& wo
 }
 
 Task<ArchivistClient::Appended> ArchivistClient::append_sealed(const Id<Object>& log, int segment,
-                                                                std::int64_t position, std::string bytes) {
+                                                               std::int64_t position, std::string bytes) {
   http::ClientRequest request;
   request.method = http::Method::post;
   request.target = "/internal/v1/logs/" + log.text() + "/sealed?segment=" + std::to_string(segment) +

@@ -17,8 +17,8 @@ class ArchivistClient {
   /// Appends text of the platform's own to a log as a segment of its own. Repeating it with the same segment
   /// and text is harmless.
   Task<> append_text(const Id<Object>& log, const std::string& workspace, int segment, std::string_view text);
-  /// Passes a shim's sealed log bytes on; `position` is the byte offset in the sealed segment. `taken` is false
-  /// when bytes before `position` are missing or a later segment has begun: then nothing was written.
+  /// Passes a shim's sealed log bytes on; `position` is the byte offset in the sealed segment. `taken` is
+  /// false when bytes before `position` are missing or a later segment has begun: then nothing was written.
   struct Appended {
     bool taken = false;
     std::int64_t size = 0;  ///< the segment's durable size

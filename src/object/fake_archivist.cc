@@ -50,7 +50,8 @@ FakeArchivist::FakeArchivist(net::Executor executor, postgres::Database& databas
       urls_(urls),
       server_(executor, [this](http::Request& request) { return serve(request); }, on_error) {
   using http::Method;
-  auto add = [&](Method method, const char* pattern, Task<http::Response> (FakeArchivist::*function)(http::Request&)) {
+  auto add = [&](Method method, const char* pattern,
+                 Task<http::Response> (FakeArchivist::*function)(http::Request&)) {
     http::Handler handler = [this, function](http::Request& request) { return (this->*function)(request); };
     router_.add({method, pattern, std::move(handler), body_limit, false});
   };
@@ -92,7 +93,8 @@ Task<Object> FakeArchivist::require(const std::string& id, bool log) {
 Task<http::Response> FakeArchivist::append_text(http::Request& request) {
   std::string text = co_await http::read_body(request, body_limit);
   Object row = co_await require(request.parameter("object"), true);
-  if (row.workspace != request.query.find("workspace")) throw Error(Code::unprocessable, "another workspace's log");
+  if (row.workspace != request.query.find("workspace"))
+    throw Error(Code::unprocessable, "another workspace's log");
   const int segment = static_cast<int>(number(request, "segment"));
   std::map<int, std::string>& segments = logs_[row.id.text()];
   auto [at, is_new] = segments.emplace(segment, text);

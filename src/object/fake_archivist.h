@@ -11,8 +11,9 @@
 
 namespace terrane::object {
 
-/// An archivist in memory for tests: it speaks what ArchivistClient asks over a unix socket, keeps the bytes as they
-/// came, and marks the objects' rows live as the real one does. One executor; `stop` before destruction.
+/// An archivist in memory for tests: it speaks what ArchivistClient asks over a unix socket, keeps the bytes
+/// as they came, and marks the objects' rows live as the real one does. One executor; `stop` before
+/// destruction.
 class FakeArchivist {
  public:
   /// Serves on `socket`. `urls` opens signed URLs. What is referred to must outlive it.

@@ -47,7 +47,8 @@ struct Stage {
     co_await tx.commit();
   }
   Task<std::int64_t> unsent() {
-    constexpr Statement count{"test_unsent", "SELECT count(*) AS n FROM terrane.outbox WHERE sent_at IS NULL"};
+    constexpr Statement count{"test_unsent",
+                              "SELECT count(*) AS n FROM terrane.outbox WHERE sent_at IS NULL"};
     postgres::Result result = co_await database.query(count);
     co_return result[0].integer("n");
   }
@@ -85,7 +86,8 @@ TEST(Outbox, SendsInOrderWhatCommitted) {
     Relay relay(stage.executor, stage.database, stage.broker.publish());
     net::spawn(stage.executor, "relay", relay.run(stage.stop));
     co_await stage.until_all_sent();
-    EXPECT_EQ(stage.broker.taken, (std::vector<std::string>{message(1), message(2), message(3), message(4, services_queue)}));
+    EXPECT_EQ(stage.broker.taken,
+              (std::vector<std::string>{message(1), message(2), message(3), message(4, services_queue)}));
   });
 }
 
@@ -131,7 +133,8 @@ TEST(Outbox, MarksNothingOfABatchThatBroke) {
     stage.broker.refused.reset();
     co_await stage.until_all_sent();
     std::set<std::string> all(stage.broker.taken.begin(), stage.broker.taken.end());
-    EXPECT_EQ(all, (std::set<std::string>{message(1), message(2), message(3, services_queue)})) << "twice perhaps, never not at all";
+    EXPECT_EQ(all, (std::set<std::string>{message(1), message(2), message(3, services_queue)}))
+        << "twice perhaps, never not at all";
   });
 }
 
@@ -155,13 +158,15 @@ TEST(Outbox, TwoRelaysTakeEachMessageOnce) {
 TEST(Outbox, ReachesARealBroker) {
   testing::TestRabbit& rabbit = testing::TestRabbit::shared();
   run([&](Stage& stage) -> Task<> {
-    amqp::Options options{"127.0.0.1", rabbit.port(), rabbit.user(), Secret(rabbit.password()), rabbit.vhost()};
+    amqp::Options options{"127.0.0.1", rabbit.port(), rabbit.user(), Secret(rabbit.password()),
+                          rabbit.vhost()};
     amqp::Publisher publisher(stage.executor, options);
     std::vector<std::string> received;
-    amqp::Consumer consumer(stage.executor, options, std::string(jobs_queue), 10, [&](amqp::Delivery delivery) {
-      received.push_back(std::string(jobs_queue) + " " + delivery.body);
-      delivery.ack();
-    });
+    amqp::Consumer consumer(stage.executor, options, std::string(jobs_queue), 10,
+                            [&](amqp::Delivery delivery) {
+                              received.push_back(std::string(jobs_queue) + " " + delivery.body);
+                              delivery.ack();
+                            });
     Relay relay(stage.executor, stage.database, [&](std::string queue, std::string body) {
       return publisher.publish(std::move(queue), std::move(body));
     });
@@ -169,7 +174,8 @@ TEST(Outbox, ReachesARealBroker) {
     net::spawn(stage.executor, "relay", relay.run(stage.stop));
     co_await stage.until_all_sent();
     co_await testing::eventually("five messages", [&] { return received.size() == 5; });
-    EXPECT_EQ(received, (std::vector<std::string>{message(1), message(2), message(3), message(4), message(5)}));
+    EXPECT_EQ(received,
+              (std::vector<std::string>{message(1), message(2), message(3), message(4), message(5)}));
   });
 }
 

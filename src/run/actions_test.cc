@@ -7,16 +7,18 @@
 namespace terrane::run {
 namespace {
 
+using http::Method;
 using test::run;
 using test::Stage;
 using test::TestAnswer;
-using http::Method;
 using worker_protocol::Ending;
 using worker_protocol::Job;
 
 const std::vector<std::string> actions{"apply", "discard", "cancel", "force-cancel"};
 
-std::string action_path(const std::string& id, const std::string& action) { return "/api/v2/runs/" + id + "/actions/" + action; }
+std::string action_path(const std::string& id, const std::string& action) {
+  return "/api/v2/runs/" + id + "/actions/" + action;
+}
 
 /// The answers that the API promises for a status; force-cancel never within the first minute.
 std::map<std::string, int> promised(Status status) {
@@ -33,8 +35,10 @@ TEST(RunActions, InEveryStatus) {
     for (Status status : all_statuses) {
       for (const auto& [action, expected] : promised(status)) {
         std::string id = co_await stage.make_run({{"plan-only", status == Status::pending}});
-        co_await stage.sql("UPDATE terrane.runs SET status = '" + std::string(name(status)) + "' WHERE id = '" + id + "'");
-        co_await stage.sql("UPDATE terrane.workspaces SET lock_kind = NULL, lock_owner = NULL WHERE id = 'ws-1'");
+        co_await stage.sql("UPDATE terrane.runs SET status = '" + std::string(name(status)) +
+                           "' WHERE id = '" + id + "'");
+        co_await stage.sql(
+            "UPDATE terrane.workspaces SET lock_kind = NULL, lock_owner = NULL WHERE id = 'ws-1'");
         TestAnswer answer = co_await stage.post(action_path(id, action));
         EXPECT_EQ(answer.status, expected) << name(status) << " " << action << answer.body;
         TestAnswer after = co_await stage.get("/api/v2/runs/" + id);
@@ -59,11 +63,15 @@ TEST(RunActions, AreHiddenFromStrangers) {
       EXPECT_EQ((co_await stage.post(action_path("run-none", action))).status, 404);
       EXPECT_EQ((co_await stage.call(Method::post, action_path(id, action), "{")).status, 400) << action;
       EXPECT_EQ((co_await stage.call(Method::post, action_path(id, action), "[]")).status, 422) << action;
-      EXPECT_EQ((co_await stage.call(Method::post, action_path(id, action), std::string(70'000, ' '))).status, 413) << action;
+      EXPECT_EQ((co_await stage.call(Method::post, action_path(id, action), std::string(70'000, ' '))).status,
+                413)
+          << action;
     }
-    EXPECT_EQ((co_await stage.post(action_path(id, "apply"), {{"comment", std::string("\0", 1)}})).status, 422);
+    EXPECT_EQ((co_await stage.post(action_path(id, "apply"), {{"comment", std::string("\0", 1)}})).status,
+              422);
     EXPECT_EQ(co_await stage.status(id), "planned") << "nothing happened";
-    EXPECT_EQ((co_await stage.post(action_path(id, "apply"), {}, "org-1")).status, 404) << "an organization's token applies nothing";
+    EXPECT_EQ((co_await stage.post(action_path(id, "apply"), {}, "org-1")).status, 404)
+        << "an organization's token applies nothing";
   });
 }
 
@@ -71,9 +79,12 @@ TEST(RunActions, ApplyWithACommentConfirms) {
   run([](Stage& stage) -> Task<> {
     std::string id = co_await stage.planned_run();
     TestAnswer before = co_await stage.get("/api/v2/runs/" + id);
-    EXPECT_EQ(before.at("/data"), (co_await stage.get("/api/v2/runs/" + id)).at("/data")) << "a planned run is stable";
-    EXPECT_EQ(before.at("/data/attributes/actions"),
-              parse_json(R"({"is-cancelable": false, "is-confirmable": true, "is-discardable": true, "is-force-cancelable": false})"));
+    EXPECT_EQ(before.at("/data"), (co_await stage.get("/api/v2/runs/" + id)).at("/data"))
+        << "a planned run is stable";
+    EXPECT_EQ(
+        before.at("/data/attributes/actions"),
+        parse_json(
+            R"({"is-cancelable": false, "is-confirmable": true, "is-discardable": true, "is-force-cancelable": false})"));
     EXPECT_TRUE(before.at("/data/relationships/confirmed-by/data").is_null());
     TestAnswer applied = co_await stage.post(action_path(id, "apply"), {{"comment", "go"}}, "user-root");
     EXPECT_EQ(applied.status, 202);
@@ -92,10 +103,12 @@ TEST(RunActions, ApplyTakesTheLockBackOrSaysWhoHasIt) {
   run([](Stage& stage) -> Task<> {
     std::string id = co_await stage.planned_run();
     EXPECT_EQ(co_await stage.lock_owner(), id);
-    co_await stage.sql("UPDATE terrane.workspaces SET lock_kind = 'users', lock_owner = 'user-root' WHERE id = 'ws-1'");
+    co_await stage.sql(
+        "UPDATE terrane.workspaces SET lock_kind = 'users', lock_owner = 'user-root' WHERE id = 'ws-1'");
     TestAnswer refused = co_await stage.post(action_path(id, "apply"));
     EXPECT_EQ(refused.status, 409);
-    EXPECT_NE(refused.text("/errors/0/detail").find("is locked by User root"), std::string::npos) << refused.body;
+    EXPECT_NE(refused.text("/errors/0/detail").find("is locked by User root"), std::string::npos)
+        << refused.body;
     EXPECT_EQ(co_await stage.status(id), "planned");
     co_await stage.sql("UPDATE terrane.workspaces SET lock_kind = NULL, lock_owner = NULL WHERE id = 'ws-1'");
     EXPECT_EQ((co_await stage.post(action_path(id, "apply"))).status, 202);
@@ -109,8 +122,11 @@ TEST(RunActions, DiscardFreesTheLock) {
     EXPECT_EQ((co_await stage.post(action_path(id, "discard"), {{"comment", "no"}})).status, 202);
     EXPECT_EQ(co_await stage.status(id), "discarded");
     EXPECT_EQ(co_await stage.lock_owner(), "");
-    EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.applies WHERE run_id = '" + id + "'"), "unreachable");
-    EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.plans WHERE run_id = '" + id + "'"), "finished") << "what has ended stays";
+    EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.applies WHERE run_id = '" + id + "'"),
+              "unreachable");
+    EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.plans WHERE run_id = '" + id + "'"),
+              "finished")
+        << "what has ended stays";
   });
 }
 
@@ -134,7 +150,8 @@ TEST(RunActions, CancelBeforeExecutionIsFinalAtOnce) {
     EXPECT_EQ(co_await stage.status(first), "canceled");
     EXPECT_EQ(co_await stage.lock_owner(), "");
     EXPECT_FALSE(co_await stage.claim()) << "a canceled run's job is never given out";
-    EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.jobs WHERE run_id = '" + first + "'"), "canceled");
+    EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.jobs WHERE run_id = '" + first + "'"),
+              "canceled");
 
     // An apply that waits for a worker.
     std::string third = co_await stage.planned_run();
@@ -142,7 +159,8 @@ TEST(RunActions, CancelBeforeExecutionIsFinalAtOnce) {
     co_await stage.until(third, "apply_queued");
     EXPECT_EQ((co_await stage.post(action_path(third, "cancel"))).status, 202);
     EXPECT_EQ(co_await stage.status(third), "canceled");
-    EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.applies WHERE run_id = '" + third + "'"), "canceled");
+    EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.applies WHERE run_id = '" + third + "'"),
+              "canceled");
     EXPECT_EQ(co_await stage.lock_owner(), "");
     EXPECT_FALSE(co_await stage.claim());
   });
@@ -163,7 +181,8 @@ TEST(RunActions, CancelWhileItExecutesIsAWish) {
     EXPECT_EQ((co_await stage.post(action_path(id, "force-cancel"))).status, 409) << "too early";
 
     co_await stage.sql("UPDATE terrane.runs SET force_cancel_available_at = now() WHERE id = '" + id + "'");
-    EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id)).at("/data/attributes/actions/is-force-cancelable"), json::value(true));
+    EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id)).at("/data/attributes/actions/is-force-cancelable"),
+              json::value(true));
     EXPECT_EQ((co_await stage.post(action_path(id, "force-cancel"), {{"comment", "now!"}})).status, 202);
     EXPECT_EQ((co_await stage.beat(job, 3)).text("/wish"), "force_cancel");
     co_await stage.post(action_path(id, "cancel"));
@@ -189,8 +208,10 @@ TEST(RunActions, LeaveEventsAndATrace) {
       seen.emplace_back(item.at_pointer("/attributes/action").as_string());
       EXPECT_EQ(item.at("type"), json::value("run-events"));
     }
-    EXPECT_EQ(seen, (std::vector<std::string>{"queued", "plan_queued", "planning", "planned", "confirmed", "apply_queued", "applying", "applied"}));
-    EXPECT_EQ(list.at("/data/0/relationships/actor/data"), parse_json(R"({"id": "user-ann", "type": "users"})"));
+    EXPECT_EQ(seen, (std::vector<std::string>{"queued", "plan_queued", "planning", "planned", "confirmed",
+                                              "apply_queued", "applying", "applied"}));
+    EXPECT_EQ(list.at("/data/0/relationships/actor/data"),
+              parse_json(R"({"id": "user-ann", "type": "users"})"));
     EXPECT_TRUE(list.at("/data/1/relationships/actor/data").is_null()) << "the platform is no user";
     TestAnswer one = co_await stage.get("/api/v2/run-events/" + list.text("/data/0/id"));
     EXPECT_EQ(one.at("/data"), list.at("/data/0"));
@@ -199,8 +220,9 @@ TEST(RunActions, LeaveEventsAndATrace) {
     EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id + "/run-events", "user-eve")).status, 404);
 
     std::string text = co_await trace_text(stage.database, id);
-    for (const char* word : {"create", "queue plan", "claim plan", "node n1", "finish plan", "confirm", "user-ann", "queue apply", "claim apply",
-                             "finish apply", "from=applying", "to=applied", "job=job-"}) {
+    for (const char* word :
+         {"create", "queue plan", "claim plan", "node n1", "finish plan", "confirm", "user-ann",
+          "queue apply", "claim apply", "finish apply", "from=applying", "to=applied", "job=job-"}) {
       EXPECT_NE(text.find(word), std::string::npos) << word << "\n" << text;
     }
     bool absent = false;

@@ -6,10 +6,10 @@
 namespace terrane::run {
 namespace {
 
+using http::Method;
 using test::run;
 using test::Stage;
 using test::TestAnswer;
-using http::Method;
 
 const std::string runs = "/api/v2/runs";
 
@@ -38,17 +38,23 @@ TEST(RunCreate, HasDefaults) {
                           {"error-message", nullptr},
                           {"canceled-at", nullptr},
                           {"force-cancel-available-at", nullptr}};
-    for (const auto& [key, value] : expected) EXPECT_EQ(made.at("/data/attributes/" + std::string(key)), value) << key;
-    EXPECT_TRUE(parse_time(made.text("/data/attributes/status-timestamps/plan-queueable-at"))) << "set in the very first answer";
-    EXPECT_EQ(made.at("/data/attributes/actions"),
-              parse_json(R"({"is-cancelable": true, "is-confirmable": false, "is-discardable": true, "is-force-cancelable": false})"));
-    EXPECT_EQ(made.at("/data/attributes/permissions"), parse_json(R"({"can-apply": true, "can-cancel": true, "can-comment": true,
+    for (const auto& [key, value] : expected)
+      EXPECT_EQ(made.at("/data/attributes/" + std::string(key)), value) << key;
+    EXPECT_TRUE(parse_time(made.text("/data/attributes/status-timestamps/plan-queueable-at")))
+        << "set in the very first answer";
+    EXPECT_EQ(
+        made.at("/data/attributes/actions"),
+        parse_json(
+            R"({"is-cancelable": true, "is-confirmable": false, "is-discardable": true, "is-force-cancelable": false})"));
+    EXPECT_EQ(made.at("/data/attributes/permissions"),
+              parse_json(R"({"can-apply": true, "can-cancel": true, "can-comment": true,
         "can-discard": true, "can-force-execute": true, "can-force-cancel": true, "can-override-policy-check": false})"));
     const std::string suffix = made.text("/data/id").substr(4);
     EXPECT_EQ(made.text("/data/relationships/plan/data/id"), "plan-" + suffix);
     EXPECT_EQ(made.text("/data/relationships/apply/data/id"), "apply-" + suffix);
     EXPECT_EQ(made.text("/data/relationships/workspace/data/id"), "ws-1");
-    EXPECT_EQ(made.text("/data/relationships/configuration-version/data/id"), "cv-1") << "the newest that is neither provisional nor speculative";
+    EXPECT_EQ(made.text("/data/relationships/configuration-version/data/id"), "cv-1")
+        << "the newest that is neither provisional nor speculative";
     EXPECT_EQ(made.text("/data/relationships/created-by/data/id"), "user-ann");
     EXPECT_TRUE(made.at("/data/relationships/confirmed-by/data").is_null());
     EXPECT_TRUE(made.at("/data/relationships/cost-estimate/data").is_null());
@@ -72,18 +78,22 @@ TEST(RunCreate, TakesWhatIsGiven) {
     EXPECT_EQ(made.status, 201) << made.body;
     TestAnswer shown = co_await stage.get(runs + "/" + made.text("/data/id"));
     for (const TestAnswer& answer : {made, shown}) {
-      for (const auto& [key, value] : attributes) EXPECT_EQ(answer.at("/data/attributes/" + std::string(key)), value) << key;
+      for (const auto& [key, value] : attributes)
+        EXPECT_EQ(answer.at("/data/attributes/" + std::string(key)), value) << key;
     }
-    EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.runs r WHERE r::text LIKE '%zone%'"), "0") << "variables lie sealed";
+    EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.runs r WHERE r::text LIKE '%zone%'"), "0")
+        << "variables lie sealed";
     TestAnswer by_run = co_await stage.get(runs + "/" + made.text("/data/id"), "run-1");
     EXPECT_TRUE(by_run.at("/data/attributes/variables").is_null()) << "who may not read variables sees none";
 
-    TestAnswer destroy = co_await stage.post(runs, stage.new_run({{"is-destroy", true}, {"save-plan", true}}));
+    TestAnswer destroy =
+        co_await stage.post(runs, stage.new_run({{"is-destroy", true}, {"save-plan", true}}));
     EXPECT_EQ(destroy.at("/data/attributes/is-destroy"), json::value(true));
     EXPECT_EQ(destroy.at("/data/attributes/save-plan"), json::value(true));
     TestAnswer refresh = co_await stage.post(runs, stage.new_run({{"refresh-only", true}}));
     EXPECT_EQ(refresh.at("/data/attributes/refresh-only"), json::value(true));
-    TestAnswer read_only = co_await stage.post(runs, stage.new_run({{"status", "applied"}, {"source", "x"}, {"has-changes", true}}));
+    TestAnswer read_only = co_await stage.post(
+        runs, stage.new_run({{"status", "applied"}, {"source", "x"}, {"has-changes", true}}));
     EXPECT_EQ(read_only.text("/data/attributes/status"), "pending");
     EXPECT_EQ(read_only.text("/data/attributes/source"), "tfe-api");
   });
@@ -97,7 +107,8 @@ TEST(RunCreate, AutoApplyIsTheWorkspacesUnlessGiven) {
       co_return made.at("/data/attributes/auto-apply");
     };
     EXPECT_EQ(co_await auto_apply({}), json::value(true));
-    EXPECT_EQ(co_await auto_apply({{"auto-apply", false}}), json::value(false)) << "as the CLI sends it without -auto-approve";
+    EXPECT_EQ(co_await auto_apply({{"auto-apply", false}}), json::value(false))
+        << "as the CLI sends it without -auto-approve";
     EXPECT_EQ(co_await auto_apply({{"plan-only", true}}), json::value(false));
     EXPECT_EQ(co_await auto_apply({{"save-plan", true}, {"auto-apply", true}}), json::value(false));
     co_await stage.sql("UPDATE terrane.workspaces SET auto_apply = false");
@@ -107,14 +118,18 @@ TEST(RunCreate, AutoApplyIsTheWorkspacesUnlessGiven) {
 
 TEST(RunCreate, OfASpeculativeConfigurationOnlyPlans) {
   run([](Stage& stage) -> Task<> {
-    co_await stage.sql("INSERT INTO terrane.objects (id, kind, workspace) VALUES ('obj-x', 'configuration', 'ws-1');"
-                       "INSERT INTO terrane.configuration_versions (id, workspace_id, status, object_id, speculative, created_at)"
-                       " VALUES ('cv-s', 'ws-1', 'uploaded', 'obj-x', true, now() + interval '1 hour')");
+    co_await stage.sql(
+        "INSERT INTO terrane.objects (id, kind, workspace) VALUES ('obj-x', 'configuration', 'ws-1');"
+        "INSERT INTO terrane.configuration_versions (id, workspace_id, status, object_id, speculative, "
+        "created_at)"
+        " VALUES ('cv-s', 'ws-1', 'uploaded', 'obj-x', true, now() + interval '1 hour')");
     TestAnswer made = co_await stage.post(runs, stage.new_run({{"auto-apply", true}}, "ws-1", "cv-s"));
     EXPECT_EQ(made.status, 201);
     EXPECT_EQ(made.at("/data/attributes/plan-only"), json::value(true)) << "the CLI does not send plan-only";
     EXPECT_EQ(made.at("/data/attributes/auto-apply"), json::value(false));
-    EXPECT_EQ((co_await stage.post(runs, stage.new_run())).text("/data/relationships/configuration-version/data/id"), "cv-1");
+    EXPECT_EQ((co_await stage.post(runs, stage.new_run()))
+                  .text("/data/relationships/configuration-version/data/id"),
+              "cv-1");
     co_await stage.sql("UPDATE terrane.workspaces SET speculative_enabled = false");
     EXPECT_EQ((co_await stage.post(runs, stage.new_run({{"message", "2"}}, "ws-1", "cv-s"))).status, 422);
   });
@@ -122,8 +137,10 @@ TEST(RunCreate, OfASpeculativeConfigurationOnlyPlans) {
 
 TEST(RunCreate, RefusesWhatTheWorkspaceDoesNotAllow) {
   run([](Stage& stage) -> Task<> {
-    auto refused = [&](json::object attributes, std::string workspace, std::string configuration) -> Task<int> {
-      TestAnswer answer = co_await stage.post(runs, stage.new_run(std::move(attributes), std::move(workspace), std::move(configuration)));
+    auto refused = [&](json::object attributes, std::string workspace,
+                       std::string configuration) -> Task<int> {
+      TestAnswer answer = co_await stage.post(
+          runs, stage.new_run(std::move(attributes), std::move(workspace), std::move(configuration)));
       co_return answer.status;
     };
     EXPECT_EQ(co_await refused({}, "ws-2", ""), 422) << "no configuration yet";
@@ -167,7 +184,8 @@ TEST(RunCreate, RefusesBadInput) {
         {{{"variables", json::array{5}}}, "variables/0"},
         {{{"variables", json::array{json::object{{"key", "a"}}}}}, "variables/0"},
         {{{"variables", json::array{json::object{{"key", ""}, {"value", "1"}}}}}, "variables/0"},
-        {{{"variables", json::array{json::object{{"key", "a"}, {"value", std::string("\0", 1)}}}}}, "variables/0"}};
+        {{{"variables", json::array{json::object{{"key", "a"}, {"value", std::string("\0", 1)}}}}},
+         "variables/0"}};
     for (const auto& [attributes, member] : bad) {
       TestAnswer refused = co_await stage.post(runs, stage.new_run(attributes));
       EXPECT_EQ(refused.status, 422) << json::serialize(attributes).substr(0, 100) << refused.body;
@@ -188,7 +206,8 @@ TEST(RunCreate, ARepeatOfAnUnansweredRequestGetsTheSameRun) {
     auto send = [&](json::object attributes, std::string as) -> Task<std::string> {
       http::Request request;
       request.headers.set("Authorization", "Bearer " + stage.token_of[as]);
-      TestAnswer answer = co_await stage.send(stage.front, request, Method::post, runs, json::serialize(stage.new_run(std::move(attributes))));
+      TestAnswer answer = co_await stage.send(stage.front, request, Method::post, runs,
+                                              json::serialize(stage.new_run(std::move(attributes))));
       EXPECT_EQ(answer.status, 201) << answer.body;
       co_return answer.text("/data/id");
     };
@@ -205,7 +224,8 @@ TEST(RunCreate, ARepeatOfAnUnansweredRequestGetsTheSameRun) {
     TestAnswer answered = co_await stage.post(runs, stage.new_run());
     EXPECT_EQ(answered.text("/data/id"), second);
     net::Clock::time_point end = net::Clock::now() + std::chrono::seconds(10);
-    while ((co_await stage.value("SELECT answered_at FROM terrane.runs WHERE id = '" + second + "'")).empty()) {
+    while (
+        (co_await stage.value("SELECT answered_at FROM terrane.runs WHERE id = '" + second + "'")).empty()) {
       if (net::Clock::now() > end) throw std::runtime_error("never marked as answered");
       co_await net::sleep_for(std::chrono::milliseconds(5));
     }
@@ -220,7 +240,8 @@ TEST(RunCreate, WithoutVaultThereAreNoSecretsToLose) {
     json::object secret{{"variables", json::array{json::object{{"key", "a"}, {"value", "1"}}}}};
     EXPECT_EQ((co_await stage.post(runs, stage.new_run(secret))).status, 503);
     EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.runs"), "1");
-    EXPECT_EQ((co_await stage.post(runs, stage.new_run())).status, 201) << "a run without variables needs no vault";
+    EXPECT_EQ((co_await stage.post(runs, stage.new_run())).status, 201)
+        << "a run without variables needs no vault";
   });
 }
 

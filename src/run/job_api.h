@@ -78,8 +78,9 @@ class JobApi {
   Task<std::vector<worker_protocol::Variable>> open_variables(const Run& run, json::value frozen,
                                                               std::optional<std::string> own);
   Task<Leased> require_lease(postgres::Tx& tx, const http::Request& request);
-  /// The CLI looks at an auto-applied run once more between the plan's log and the apply's, and says nothing at all when it finds it errored.
-  /// So an apply that fails at once keeps its run `applying` until five seconds after the plan. Suspends that long.
+  /// The CLI looks at an auto-applied run once more between the plan's log and the apply's, and says nothing
+  /// at all when it finds it errored. So an apply that fails at once keeps its run `applying` until five
+  /// seconds after the plan. Suspends that long.
   Task<> let_the_client_see_the_plan(std::string job_id);
   Task<> end_phase(postgres::Tx& tx, const Leased& leased, const worker_protocol::Outcome& outcome,
                    const std::string& node);

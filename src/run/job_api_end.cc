@@ -19,7 +19,8 @@ Event plan_event(const Run& run, const worker_protocol::Outcome& outcome, bool c
     case worker_protocol::Ending::errored: return Event::fail;
     case worker_protocol::Ending::finished: break;
   }
-  // A plan has no side effects: whoever canceled it wants nothing to follow from it, least of all an auto-apply.
+  // A plan has no side effects: whoever canceled it wants nothing to follow from it, least of all an
+  // auto-apply.
   if (cancel_wished) return Event::end_canceled;
   if (run.plan_only || (!outcome.has_changes && !run.allow_empty_apply)) return Event::finish_no_apply;
   return run.save_plan ? Event::finish_saved : Event::finish_plan;
@@ -47,8 +48,8 @@ std::string action_of(Event event) {
   }
 }
 
-/// Whether the phase of a lost job is queued once more. A plan has no side effects; of an apply the same is sure only when
-/// its shim confirmed no beat, since it starts nothing before.
+/// Whether the phase of a lost job is queued once more. A plan has no side effects; of an apply the same is
+/// sure only when its shim confirmed no beat, since it starts nothing before.
 bool may_run_again(const postgres::Row& job, bool started) {
   if (!job.is_null("wish") || job.integer("attempt") >= most_attempts) return false;
   return job.string("phase") == "plan" || (!started && job.integer("beat") == 0);
@@ -70,7 +71,8 @@ Task<> say_goodbye(object::ArchivistClient& archivist, const postgres::Row& job,
   std::string text = "\n" + reason + "\n";
   if (has_imports)
     text +=
-        "Some resources were made and are missing in the saved state. Import blocks for them are in the run's "
+        "Some resources were made and are missing in the saved state. Import blocks for them are in the "
+        "run's "
         "import list.\n";
   text += "\x03";
   // The segment's number is fixed, so a repeat says the same once; whoever said it in other words was first.
@@ -119,14 +121,16 @@ Task<> JobApi::end_phase(postgres::Tx& tx, const Leased& leased, const worker_pr
 }
 
 Task<> JobApi::let_the_client_see_the_plan(std::string job_id) {
-  postgres::Result rows = co_await needs_.database.query(sql::job_soon_after_plan, postgres::Params::of(job_id));
+  postgres::Result rows =
+      co_await needs_.database.query(sql::job_soon_after_plan, postgres::Params::of(job_id));
   if (!rows.empty()) co_await net::sleep_for(std::chrono::milliseconds(rows[0].integer("milliseconds")));
 }
 
 Task<http::Response> JobApi::result(http::Request& request) {
   json::object body = co_await api::read_object(request, 4 * 1024 * 1024);
   worker_protocol::Outcome outcome = worker_protocol::outcome_from_json(body);
-  if (outcome.ending == worker_protocol::Ending::errored) co_await let_the_client_see_the_plan(request.parameter("id"));
+  if (outcome.ending == worker_protocol::Ending::errored)
+    co_await let_the_client_see_the_plan(request.parameter("id"));
   postgres::Tx tx = co_await needs_.database.begin();
   Leased leased = co_await require_lease(tx, request);
   if (!leased.open && leased.job.status != "finished")

@@ -7,28 +7,34 @@
 namespace terrane::run {
 namespace {
 
+using http::Method;
 using test::run;
 using test::Stage;
 using test::TestAnswer;
-using http::Method;
 using worker_protocol::Ending;
 using worker_protocol::Job;
 using worker_protocol::Phase;
 
 TEST(JobClaim, CarriesAllThatAPhaseNeeds) {
   run([](Stage& stage) -> Task<> {
-    for (auto [key, value, category, hcl] : {std::tuple("region", "eu-1", "terraform", "false"), std::tuple("TOKEN", "hunter2", "env", "false"),
-                                             std::tuple("list", "[1]", "terraform", "true")}) {
+    for (auto [key, value, category, hcl] :
+         {std::tuple("region", "eu-1", "terraform", "false"), std::tuple("TOKEN", "hunter2", "env", "false"),
+          std::tuple("list", "[1]", "terraform", "true")}) {
       std::string id = std::string("var-") + key;
       std::string sealed = co_await stage.vault.encrypt("terrane", Secret(value), id);
-      co_await stage.sql("INSERT INTO terrane.variables (id, workspace_id, key, sealed_value, category, hcl, version_id) VALUES ('" + id +
-                         "', 'ws-1', '" + key + "', '" + sealed + "', '" + category + "', " + hcl + ", 'v')");
+      co_await stage.sql(
+          "INSERT INTO terrane.variables (id, workspace_id, key, sealed_value, category, hcl, version_id) "
+          "VALUES ('" +
+          id + "', 'ws-1', '" + key + "', '" + sealed + "', '" + category + "', " + hcl + ", 'v')");
     }
-    co_await stage.sql("UPDATE terrane.workspaces SET working_directory = 'deep', structured_run_output_enabled = true WHERE id = 'ws-1'");
-    std::string id = co_await stage.make_run({{"variables", json::array{json::object{{"key", "zone"}, {"value", "\"a\""}}}},
-                                              {"target-addrs", json::array{"null_resource.a"}},
-                                              {"replace-addrs", json::array{"null_resource.b"}},
-                                              {"refresh", false}});
+    co_await stage.sql(
+        "UPDATE terrane.workspaces SET working_directory = 'deep', structured_run_output_enabled = true "
+        "WHERE id = 'ws-1'");
+    std::string id = co_await stage.make_run(
+        {{"variables", json::array{json::object{{"key", "zone"}, {"value", "\"a\""}}}},
+         {"target-addrs", json::array{"null_resource.a"}},
+         {"replace-addrs", json::array{"null_resource.b"}},
+         {"refresh", false}});
     // What is changed later is not the run's any more.
     co_await stage.sql("UPDATE terrane.variables SET category = 'env', key = key || '_later'");
     co_await stage.until(id, "plan_queued");
@@ -51,14 +57,18 @@ TEST(JobClaim, CarriesAllThatAPhaseNeeds) {
     EXPECT_EQ(job.environment["TFC_WORKSPACE_SLUG"], "acme/one");
     EXPECT_EQ(job.environment["TFC_RUN_ID"], id);
     EXPECT_EQ(job.environment["TFC_PROJECT_NAME"], "Default Project");
-    object::Grant configuration = *stage.urls.verify(job.configuration_path.substr(job.configuration_path.rfind('/') + 1));
+    object::Grant configuration =
+        *stage.urls.verify(job.configuration_path.substr(job.configuration_path.rfind('/') + 1));
     EXPECT_EQ(configuration.object.text(), "obj-cv1");
     EXPECT_EQ(configuration.access, object::Access::read);
 
     std::map<std::string, std::string> variables;
     for (const worker_protocol::Variable& variable : job.variables)
-      variables[variable.key] = variable.value.reveal() + (variable.environment ? " env" : "") + (variable.hcl ? " hcl" : "");
-    EXPECT_EQ(variables, (std::map<std::string, std::string>{{"region", "eu-1"}, {"TOKEN", "hunter2 env"}, {"list", "[1] hcl"}, {"zone", "\"a\" hcl"}}));
+      variables[variable.key] =
+          variable.value.reveal() + (variable.environment ? " env" : "") + (variable.hcl ? " hcl" : "");
+    EXPECT_EQ(variables,
+              (std::map<std::string, std::string>{
+                  {"region", "eu-1"}, {"TOKEN", "hunter2 env"}, {"list", "[1] hcl"}, {"zone", "\"a\" hcl"}}));
     EXPECT_EQ(job.variables.back().key, "zone") << "the run's own win";
 
     std::set<std::string> objects{job.log.object};
@@ -74,15 +84,18 @@ TEST(JobClaim, CarriesAllThatAPhaseNeeds) {
     std::optional<api::Principal> principal = co_await stage.tokens.authenticate(job.run_token.reveal());
     EXPECT_TRUE(principal && principal->workspace_id == "ws-1");
     EXPECT_EQ(co_await stage.status(id), "planning");
-    EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id + "/plan")).text("/data/attributes/status"), "running");
+    EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id + "/plan")).text("/data/attributes/status"),
+              "running");
   });
 }
 
 TEST(JobClaim, AnApplyGetsThePlanAndTheState) {
   run([](Stage& stage) -> Task<> {
     std::string id = co_await stage.planned_run();
-    std::string plan = co_await stage.value("SELECT plan_object_id FROM terrane.plans WHERE run_id = '" + id + "'");
-    std::string plan_token = co_await stage.value("SELECT count(*) FROM terrane.tokens WHERE owner_id = '" + id + "'");
+    std::string plan =
+        co_await stage.value("SELECT plan_object_id FROM terrane.plans WHERE run_id = '" + id + "'");
+    std::string plan_token =
+        co_await stage.value("SELECT count(*) FROM terrane.tokens WHERE owner_id = '" + id + "'");
     EXPECT_EQ(plan_token, "0") << "the plan's token ended with the plan";
     co_await stage.sql(R"sql(
       INSERT INTO terrane.objects (id, kind, workspace_id, workspace, status) VALUES ('obj-s', 'state', 'ws-1', 'ws-1', 'live');
@@ -93,17 +106,22 @@ TEST(JobClaim, AnApplyGetsThePlanAndTheState) {
     Job job = co_await stage.must_claim();
     EXPECT_EQ(job.phase, Phase::apply);
     EXPECT_EQ(stage.urls.verify(job.plan_path.substr(job.plan_path.rfind('/') + 1))->object.text(), plan);
-    EXPECT_EQ(stage.urls.verify(job.state_path.substr(job.state_path.rfind('/') + 1))->object.text(), "obj-s");
+    EXPECT_EQ(stage.urls.verify(job.state_path.substr(job.state_path.rfind('/') + 1))->object.text(),
+              "obj-s");
     EXPECT_EQ(job.state_serial, 7);
     EXPECT_EQ(job.state_lineage, "line");
-    EXPECT_EQ(co_await stage.value("SELECT log_id FROM terrane.applies WHERE run_id = '" + id + "'"), job.log_object) << "a log of its own";
+    EXPECT_EQ(co_await stage.value("SELECT log_id FROM terrane.applies WHERE run_id = '" + id + "'"),
+              job.log_object)
+        << "a log of its own";
   });
 }
 
 TEST(JobClaim, AppliesFirstThenPlansThenSpeculativeByAge) {
   run([](Stage& stage) -> Task<> {
-    co_await stage.sql("INSERT INTO terrane.objects (id, kind, workspace) VALUES ('obj-x', 'configuration', 'ws-2');"
-                       "INSERT INTO terrane.configuration_versions (id, workspace_id, status, object_id) VALUES ('cv-2', 'ws-2', 'uploaded', 'obj-x')");
+    co_await stage.sql(
+        "INSERT INTO terrane.objects (id, kind, workspace) VALUES ('obj-x', 'configuration', 'ws-2');"
+        "INSERT INTO terrane.configuration_versions (id, workspace_id, status, object_id) VALUES ('cv-2', "
+        "'ws-2', 'uploaded', 'obj-x')");
     std::string applying = co_await stage.planned_run();
     std::string speculative = co_await stage.make_run({{"plan-only", true}});
     std::string later_speculative = co_await stage.make_run({{"plan-only", true}});
@@ -137,7 +155,8 @@ TEST(JobClaim, GivesEachJobToOneNode) {
       }
       ++count;
     };
-    for (const char* node : {"n1", "n2", "n1"}) net::spawn(stage.executor, node, take(stage, node, claimed, ended));
+    for (const char* node : {"n1", "n2", "n1"})
+      net::spawn(stage.executor, node, take(stage, node, claimed, ended));
     co_await testing::eventually("all", [&] { return ended == 3; });
     // One that was skipped because another held its row is there for the next look.
     while (true) {
@@ -154,7 +173,8 @@ TEST(JobClaim, IsForRegisteredNodesThatDoNotDrain) {
   run([](Stage& stage) -> Task<> {
     std::string id = co_await stage.make_run();
     co_await stage.until(id, "plan_queued");
-    EXPECT_EQ((co_await stage.ask("n9", Method::post, "/job/v1/claims", "{}")).status, 409) << "not registered";
+    EXPECT_EQ((co_await stage.ask("n9", Method::post, "/job/v1/claims", "{}")).status, 409)
+        << "not registered";
     EXPECT_EQ((co_await stage.ask("", Method::post, "/job/v1/claims", "{}")).status, 401) << "no certificate";
     co_await set_draining(stage.database, "n1", true);
     EXPECT_FALSE(co_await stage.claim());
@@ -176,13 +196,16 @@ TEST(JobClaim, IsForRegisteredNodesThatDoNotDrain) {
 TEST(JobClaim, RefusesOtherNodesNames) {
   run([](Stage& stage) -> Task<> {
     json::object body{{"name", "n"}, {"incarnation", "i"}, {"capacity", 1}};
-    EXPECT_EQ((co_await stage.ask("n1", Method::post, "/job/v1/nodes/n2", json::serialize(body))).status, 403);
+    EXPECT_EQ((co_await stage.ask("n1", Method::post, "/job/v1/nodes/n2", json::serialize(body))).status,
+              403);
     EXPECT_EQ((co_await stage.ask("", Method::post, "/job/v1/nodes/n2", json::serialize(body))).status, 401);
     EXPECT_EQ((co_await stage.ask("n1", Method::post, "/job/v1/nodes/n1", "{}")).status, 400);
     EXPECT_EQ((co_await stage.ask("n1", Method::post, "/job/v1/nodes/n1", "{")).status, 400);
     body["capacity"] = 1LL << 40;
-    EXPECT_EQ((co_await stage.ask("n1", Method::post, "/job/v1/nodes/n1", json::serialize(body))).status, 200) << "bounded, not broken";
-    EXPECT_EQ((co_await stage.ask("n1", Method::get, "/job/v1/claims", "")).status, 401) << "nothing of the kind";
+    EXPECT_EQ((co_await stage.ask("n1", Method::post, "/job/v1/nodes/n1", json::serialize(body))).status, 200)
+        << "bounded, not broken";
+    EXPECT_EQ((co_await stage.ask("n1", Method::get, "/job/v1/claims", "")).status, 401)
+        << "nothing of the kind";
     EXPECT_EQ((co_await stage.ask("n1", Method::post, "/job/v1/claims", "[]")).status, 422);
   });
 }
@@ -196,7 +219,8 @@ TEST(JobClaim, AJobOfARunThatHasEndedIsNeverGivenOut) {
     co_await stage.sql("UPDATE terrane.runs SET status = 'canceled' WHERE id = '" + dead + "'");
     Job job = co_await stage.must_claim();
     EXPECT_EQ(job.run, alive) << "and it holds nobody up";
-    EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.jobs WHERE run_id = '" + dead + "'"), "canceled");
+    EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.jobs WHERE run_id = '" + dead + "'"),
+              "canceled");
   });
 }
 
@@ -212,8 +236,9 @@ TEST(JobClaim, AnOlderEpochIsNotServed) {
 
 TEST(JobClaim, VariablesThatDoNotOpenEndTheirRunOnly) {
   run([](Stage& stage) -> Task<> {
-    co_await stage.sql("INSERT INTO terrane.variables (id, workspace_id, key, sealed_value, category, version_id)"
-                       " VALUES ('var-x', 'ws-1', 'x', 'vault:v1:bm9uc2Vuc2U=', 'env', 'v')");
+    co_await stage.sql(
+        "INSERT INTO terrane.variables (id, workspace_id, key, sealed_value, category, version_id)"
+        " VALUES ('var-x', 'ws-1', 'x', 'vault:v1:bm9uc2Vuc2U=', 'env', 'v')");
     std::string broken = co_await stage.make_run({{"plan-only", true}});
     co_await stage.sql("DELETE FROM terrane.variables");
     std::string sound = co_await stage.make_run({{"plan-only", true}});
@@ -222,12 +247,17 @@ TEST(JobClaim, VariablesThatDoNotOpenEndTheirRunOnly) {
     Job job = co_await stage.must_claim();
     EXPECT_EQ(job.run, sound) << "one that cannot be handed out holds nobody up";
     EXPECT_EQ(co_await stage.status(broken), "errored");
-    EXPECT_NE((co_await stage.get("/api/v2/runs/" + broken)).text("/data/attributes/error-message").find("decrypted"), std::string::npos);
+    EXPECT_NE((co_await stage.get("/api/v2/runs/" + broken))
+                  .text("/data/attributes/error-message")
+                  .find("decrypted"),
+              std::string::npos);
 
-    std::string waiting = co_await stage.make_run({{"plan-only", true}, {"variables", json::array{json::object{{"key", "a"}, {"value", "1"}}}}});
+    std::string waiting = co_await stage.make_run(
+        {{"plan-only", true}, {"variables", json::array{json::object{{"key", "a"}, {"value", "1"}}}}});
     co_await stage.until(waiting, "plan_queued");
     stage.vault.set_away(true);
-    EXPECT_EQ((co_await stage.ask("n1", Method::post, "/job/v1/claims", "{}")).status, 503) << "an outage ends nothing";
+    EXPECT_EQ((co_await stage.ask("n1", Method::post, "/job/v1/claims", "{}")).status, 503)
+        << "an outage ends nothing";
     EXPECT_EQ(co_await stage.status(waiting), "plan_queued");
     stage.vault.set_away(false);
     Job after = co_await stage.must_claim();
@@ -239,19 +269,28 @@ TEST(JobLease, IsAskedOnEveryRoute) {
   run([](Stage& stage) -> Task<> {
     auto [id, job] = co_await stage.applying_run();
     std::string outcome = json::serialize(worker_protocol::to_json(Stage::planned()));
-    std::string state = json::serialize(worker_protocol::to_json(worker_protocol::State{"obj-s", "line", "m", 1, 1, true}));
+    std::string state =
+        json::serialize(worker_protocol::to_json(worker_protocol::State{"obj-s", "line", "m", 1, 1, true}));
     const std::vector<std::tuple<Method, std::string, std::string>> routes{
-        {Method::post, "beats", R"({"counter": 1})"}, {Method::post, "slots", R"({"count": 1})"},
-        {Method::post, "log?segment=1&position=0", "x"}, {Method::put, "objects/obj-abc", "x"},
-        {Method::post, "states", state},               {Method::post, "recovered", state},
-        {Method::post, "result", outcome},             {Method::post, "lost", "{}"}};
+        {Method::post, "beats", R"({"counter": 1})"},
+        {Method::post, "slots", R"({"count": 1})"},
+        {Method::post, "log?segment=1&position=0", "x"},
+        {Method::put, "objects/obj-abc", "x"},
+        {Method::post, "states", state},
+        {Method::post, "recovered", state},
+        {Method::post, "result", outcome},
+        {Method::post, "lost", "{}"}};
     EXPECT_EQ(routes.size() + 2, stage.job_router.rows().size()) << "every route but registration and claim";
     for (const auto& [method, what, body] : routes) {
       const std::string path = "/job/v1/jobs/" + job.id + "/" + what;
       EXPECT_EQ((co_await stage.ask("", method, path, body, job.lease, "state")).status, 401) << what;
-      EXPECT_EQ((co_await stage.ask("n2", method, path, body, job.lease, "state")).status, 409) << "another node's lease: " << what;
+      EXPECT_EQ((co_await stage.ask("n2", method, path, body, job.lease, "state")).status, 409)
+          << "another node's lease: " << what;
       EXPECT_EQ((co_await stage.ask("n1", method, path, body, "forged", "state")).status, 409) << what;
-      EXPECT_EQ((co_await stage.ask("n1", method, "/job/v1/jobs/job-none/" + what, body, job.lease, "state")).status, 409) << what;
+      EXPECT_EQ((co_await stage.ask("n1", method, "/job/v1/jobs/job-none/" + what, body, job.lease, "state"))
+                    .status,
+                409)
+          << what;
       int without = (co_await stage.ask("n1", method, path, body, "", "state")).status;
       EXPECT_TRUE(without == 400 || without == 409) << what << without;
     }
@@ -279,7 +318,8 @@ TEST(JobLease, GivesMoreSlots) {
     auto [id, job] = co_await stage.applying_run();
     TestAnswer some = co_await stage.about(job, "slots", {{"count", 5}});
     EXPECT_EQ(some.at("/slots").as_array().size(), 5U);
-    EXPECT_EQ((co_await stage.about(job, "slots", {{"count", 1'000'000}})).at("/slots").as_array().size(), 32U);
+    EXPECT_EQ((co_await stage.about(job, "slots", {{"count", 1'000'000}})).at("/slots").as_array().size(),
+              32U);
     EXPECT_EQ((co_await stage.about(job, "slots", {{"count", -5}})).at("/slots").as_array().size(), 1U);
     EXPECT_EQ((co_await stage.about(job, "slots", {})).status, 400);
   });
@@ -289,13 +329,15 @@ TEST(JobLease, ShipsTheLogOfItsSegment) {
   run([](Stage& stage) -> Task<> {
     auto [id, job] = co_await stage.applying_run();
     auto ship = [&](std::string query, std::string bytes) {
-      return stage.ask("n1", Method::post, "/job/v1/jobs/" + job.id + "/log?" + query, std::move(bytes), job.lease);
+      return stage.ask("n1", Method::post, "/job/v1/jobs/" + job.id + "/log?" + query, std::move(bytes),
+                       job.lease);
     };
     EXPECT_EQ((co_await ship("segment=1&position=0", "abc")).body, R"({"size":3})");
     EXPECT_EQ((co_await ship("segment=1&position=0", "abcde")).body, R"({"size":5})") << "a repeat with more";
     TestAnswer gap = co_await ship("segment=1&position=9", "xyz");
     EXPECT_EQ(gap.status, 409);
-    EXPECT_EQ(gap.at("/size"), json::value(5)) << "the shim reads where to go on, and does not take the lease for closed";
+    EXPECT_EQ(gap.at("/size"), json::value(5))
+        << "the shim reads where to go on, and does not take the lease for closed";
     EXPECT_EQ(stage.archivist_role.log(job.log_object), "abcde");
     TestAnswer other = co_await ship("segment=2&position=0", "x");
     EXPECT_EQ(other.status, 409);
@@ -305,7 +347,8 @@ TEST(JobLease, ShipsTheLogOfItsSegment) {
     }
     EXPECT_EQ((co_await ship("segment=1&position=5", std::string((4 << 20) + 1, 'x'))).status, 413);
     stage.archivist_role.set_away(true);
-    EXPECT_EQ((co_await ship("segment=1&position=5", "f")).status, 503) << "the shim keeps it and tries again";
+    EXPECT_EQ((co_await ship("segment=1&position=5", "f")).status, 503)
+        << "the shim keeps it and tries again";
     stage.archivist_role.set_away(false);
     co_await stage.finish(job, Stage::planned());
     TestAnswer closed = co_await ship("segment=1&position=5", "f");
@@ -321,14 +364,17 @@ TEST(JobLease, UploadsObjectsOnce) {
     EXPECT_EQ(stage.archivist_role.bytes(object), "bytes");
     EXPECT_EQ(co_await stage.put(job, 0, "state", "bytes"), object) << "a repeat is harmless";
     auto put = [&](std::string name, std::string kind, std::string bytes) -> Task<int> {
-      TestAnswer answer = co_await stage.ask("n1", Method::put, "/job/v1/jobs/" + job.id + "/objects/" + name, std::move(bytes), job.lease, std::move(kind));
+      TestAnswer answer = co_await stage.ask("n1", Method::put, "/job/v1/jobs/" + job.id + "/objects/" + name,
+                                             std::move(bytes), job.lease, std::move(kind));
       co_return answer.status;
     };
     EXPECT_EQ(co_await put(object, "state", "other"), 409);
     EXPECT_EQ(co_await put(object, "plan", "bytes"), 409) << "the id is another object's";
     EXPECT_EQ(co_await put("obj-cv9", "state", "bytes"), 409) << "another workspace's object";
-    for (const char* kind : {"configuration", "log", "", "json-state"}) EXPECT_EQ(co_await put("obj-new", kind, "x"), 400) << kind;
-    for (const char* name : {"cv-1", "obj-", "obj-a%2Fplain", "obj-a%3Fb", "..%2F..%2Fx"}) EXPECT_EQ(co_await put(name, "state", "x"), 400) << name;
+    for (const char* kind : {"configuration", "log", "", "json-state"})
+      EXPECT_EQ(co_await put("obj-new", kind, "x"), 400) << kind;
+    for (const char* name : {"cv-1", "obj-", "obj-a%2Fplain", "obj-a%3Fb", "..%2F..%2Fx"})
+      EXPECT_EQ(co_await put(name, "state", "x"), 400) << name;
     EXPECT_EQ(co_await put("obj-" + std::string(100, 'a'), "state", "x"), 400);
   });
 }

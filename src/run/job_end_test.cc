@@ -6,10 +6,10 @@
 namespace terrane::run {
 namespace {
 
+using http::Method;
 using test::run;
 using test::Stage;
 using test::TestAnswer;
-using http::Method;
 using worker_protocol::Ending;
 using worker_protocol::Job;
 using worker_protocol::Outcome;
@@ -48,7 +48,9 @@ TEST(JobEnd, OfAPlan) {
       EXPECT_EQ(shown.text("/included/0/attributes/status"), one.plan) << label;
       EXPECT_EQ(shown.text("/included/1/attributes/status"), one.apply) << label;
       EXPECT_EQ(shown.at("/data/attributes/has-changes"), json::value(one.outcome.has_changes)) << label;
-      EXPECT_EQ(shown.at("/data/attributes/error-message"), one.outcome.error.empty() ? json::value() : json::value(one.outcome.error)) << label;
+      EXPECT_EQ(shown.at("/data/attributes/error-message"),
+                one.outcome.error.empty() ? json::value() : json::value(one.outcome.error))
+          << label;
       EXPECT_EQ(co_await stage.lock_owner(), one.run == "planned" ? id : "") << label;
       if (one.run == "planned") co_await stage.post("/api/v2/runs/" + id + "/actions/discard");
     }
@@ -57,7 +59,8 @@ TEST(JobEnd, OfAPlan) {
 
 TEST(JobEnd, OfAnApply) {
   run([](Stage& stage) -> Task<> {
-    for (auto [ending, status, apply] : {std::tuple(Ending::finished, "applied", "finished"), std::tuple(Ending::errored, "errored", "errored"),
+    for (auto [ending, status, apply] : {std::tuple(Ending::finished, "applied", "finished"),
+                                         std::tuple(Ending::errored, "errored", "errored"),
                                          std::tuple(Ending::canceled, "canceled", "canceled")}) {
       auto [id, job] = co_await stage.applying_run();
       Outcome outcome = Stage::ended(ending, ending == Ending::errored ? "exit 1" : "");
@@ -87,16 +90,22 @@ TEST(JobEnd, IsReportedOnce) {
   run([](Stage& stage) -> Task<> {
     auto [id, job] = co_await stage.applying_run();
     EXPECT_EQ((co_await stage.finish(job, Stage::planned())).status, 204);
-    EXPECT_EQ((co_await stage.finish(job, Stage::planned())).status, 204) << "the shim did not hear the answer";
+    EXPECT_EQ((co_await stage.finish(job, Stage::planned())).status, 204)
+        << "the shim did not hear the answer";
     EXPECT_EQ((co_await stage.finish(job, Stage::ended(Ending::errored, "other"))).status, 204);
     EXPECT_EQ(co_await stage.status(id), "applied") << "the first word counts";
-    EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.run_events WHERE action = 'applied' AND run_id = '" + id + "'"), "1");
+    EXPECT_EQ(
+        co_await stage.value(
+            "SELECT count(*) FROM terrane.run_events WHERE action = 'applied' AND run_id = '" + id + "'"),
+        "1");
     EXPECT_EQ((co_await stage.about(job, "lost", {})).status, 204) << "nothing to lose any more";
     EXPECT_EQ(co_await stage.status(id), "applied");
 
     auto [other, planning] = co_await planning_run(stage);
     for (const char* bad : {"{}", R"({"ending": "bored"})", "[]", "{"}) {
-      int status = (co_await stage.ask("n1", Method::post, "/job/v1/jobs/" + planning.id + "/result", bad, planning.lease)).status;
+      int status = (co_await stage.ask("n1", Method::post, "/job/v1/jobs/" + planning.id + "/result", bad,
+                                       planning.lease))
+                       .status;
       EXPECT_TRUE(status == 400 || status == 422) << bad << status;
     }
     Outcome unknown = Stage::planned();
@@ -124,31 +133,42 @@ TEST(JobEnd, ACanceledPlanIsNotAppliedByItself) {
 TEST(JobStates, AreCurrentUnderALiveLeaseAndRecoveredAfterIt) {
   run([](Stage& stage) -> Task<> {
     auto [id, job] = co_await stage.applying_run();
-    auto current = [&] { return stage.value("SELECT current_state_version_id FROM terrane.workspaces WHERE id = 'ws-1'"); };
-    auto state_of = [](std::string object, std::int64_t serial, bool intermediate) {
-      return worker_protocol::to_json(State{std::move(object), "line", "md5-" + std::to_string(serial), serial, 6, intermediate});
+    auto current = [&] {
+      return stage.value("SELECT current_state_version_id FROM terrane.workspaces WHERE id = 'ws-1'");
     };
-    EXPECT_EQ((co_await stage.about(job, "states", state_of(job.slots[0].object, 1, true))).status, 409) << "its bytes are not there";
+    auto state_of = [](std::string object, std::int64_t serial, bool intermediate) {
+      return worker_protocol::to_json(
+          State{std::move(object), "line", "md5-" + std::to_string(serial), serial, 6, intermediate});
+    };
+    EXPECT_EQ((co_await stage.about(job, "states", state_of(job.slots[0].object, 1, true))).status, 409)
+        << "its bytes are not there";
     std::string object = co_await stage.put(job, 0, "state");
     // Even somebody else's lock is no reason to lose what the engine did.
-    co_await stage.sql("UPDATE terrane.workspaces SET lock_kind = 'users', lock_owner = 'user-root' WHERE id = 'ws-1'");
+    co_await stage.sql(
+        "UPDATE terrane.workspaces SET lock_kind = 'users', lock_owner = 'user-root' WHERE id = 'ws-1'");
     TestAnswer first = co_await stage.about(job, "states", state_of(object, 1, true));
     EXPECT_EQ(first.status, 200) << first.body;
     EXPECT_EQ(co_await current(), first.text("/id"));
-    EXPECT_EQ((co_await stage.about(job, "states", state_of(object, 1, true))).text("/id"), first.text("/id")) << "a repeat changes nothing";
-    co_await stage.sql("UPDATE terrane.workspaces SET lock_kind = 'runs', lock_owner = '" + id + "' WHERE id = 'ws-1'");
+    EXPECT_EQ((co_await stage.about(job, "states", state_of(object, 1, true))).text("/id"), first.text("/id"))
+        << "a repeat changes nothing";
+    co_await stage.sql("UPDATE terrane.workspaces SET lock_kind = 'runs', lock_owner = '" + id +
+                       "' WHERE id = 'ws-1'");
     std::string second_object = co_await stage.put(job, 1, "state", "more");
     TestAnswer second = co_await stage.about(job, "states", state_of(second_object, 2, true));
     EXPECT_EQ(co_await current(), second.text("/id"));
     std::string plan_object = co_await stage.put(job, 2, "plan");
-    EXPECT_EQ((co_await stage.about(job, "states", state_of(plan_object, 3, false))).status, 409) << "that is no state";
+    EXPECT_EQ((co_await stage.about(job, "states", state_of(plan_object, 3, false))).status, 409)
+        << "that is no state";
     EXPECT_EQ((co_await stage.about(job, "states", {})).status, 400);
 
     co_await stage.finish(job, Stage::planned());
-    EXPECT_EQ(co_await stage.value("SELECT intermediate FROM terrane.state_versions WHERE id = '" + second.text("/id") + "'"), "false")
+    EXPECT_EQ(co_await stage.value("SELECT intermediate FROM terrane.state_versions WHERE id = '" +
+                                   second.text("/id") + "'"),
+              "false")
         << "the phase has ended";
     TestAnswer applied = co_await stage.get("/api/v2/runs/" + id + "/apply");
-    EXPECT_EQ(applied.text("/data/relationships/state-versions/data/0/id"), second.text("/id")) << "newest first";
+    EXPECT_EQ(applied.text("/data/relationships/state-versions/data/0/id"), second.text("/id"))
+        << "newest first";
     EXPECT_EQ(applied.at("/data/relationships/state-versions/data").as_array().size(), 2U);
 
     // The spool of a closed lease comes late: kept, never current.
@@ -156,10 +176,16 @@ TEST(JobStates, AreCurrentUnderALiveLeaseAndRecoveredAfterIt) {
     for (const char* route : {"states", "recovered"}) {
       TestAnswer late = co_await stage.about(job, route, state_of(late_object, 9, false));
       EXPECT_EQ(late.status, 200) << late.body;
-      EXPECT_EQ(co_await stage.value("SELECT recovered FROM terrane.state_versions WHERE id = '" + late.text("/id") + "'"), "true");
+      EXPECT_EQ(co_await stage.value("SELECT recovered FROM terrane.state_versions WHERE id = '" +
+                                     late.text("/id") + "'"),
+                "true");
     }
     EXPECT_EQ(co_await current(), second.text("/id"));
-    EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id + "/apply")).at("/data/relationships/state-versions/data").as_array().size(), 2U);
+    EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id + "/apply"))
+                  .at("/data/relationships/state-versions/data")
+                  .as_array()
+                  .size(),
+              2U);
   });
 }
 
@@ -176,10 +202,14 @@ TEST(JobLost, APlanIsDoneAgainUpToFiveTimes) {
       EXPECT_EQ(job.plan_note.empty(), attempt == 1) << "after a line that says why";
       logs.insert(job.log_object);
       co_await stage.beat(job, 1);
-      EXPECT_EQ((co_await stage.about(job, "lost", {{"error", "The worker's machine died."}, {"started", true}})).status, 204);
+      EXPECT_EQ(
+          (co_await stage.about(job, "lost", {{"error", "The worker's machine died."}, {"started", true}}))
+              .status,
+          204);
       EXPECT_EQ((co_await stage.about(job, "lost", {})).status, 204) << "a repeat changes nothing";
       EXPECT_EQ((co_await stage.beat(job, 2)).status, 409) << "its lease is closed";
-      EXPECT_EQ((co_await stage.finish(job, Stage::planned())).status, 409) << "and its result comes too late";
+      EXPECT_EQ((co_await stage.finish(job, Stage::planned())).status, 409)
+          << "and its result comes too late";
       stage.tokens.forget("");
       EXPECT_FALSE(co_await stage.tokens.authenticate(job.run_token.reveal())) << "as is its token";
       EXPECT_EQ(co_await stage.status(id), attempt < 5 ? "plan_queued" : "errored") << attempt;
@@ -187,7 +217,8 @@ TEST(JobLost, APlanIsDoneAgainUpToFiveTimes) {
     }
     EXPECT_EQ(logs.size(), 1U) << "one log across attempts";
     EXPECT_FALSE(co_await stage.claim());
-    EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id)).text("/data/attributes/error-message"), "The worker's machine died.");
+    EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id)).text("/data/attributes/error-message"),
+              "The worker's machine died.");
     EXPECT_EQ(stage.archivist_role.log(*logs.begin()), "\nThe worker's machine died.\n\x03");
   });
 }
@@ -196,8 +227,10 @@ TEST(JobLost, AnApplyIsNeverDoneAgain) {
   run([](Stage& stage) -> Task<> {
     auto [id, job] = co_await stage.applying_run();
     co_await stage.beat(job, 1);
-    co_await stage.ask("n1", Method::post, "/job/v1/jobs/" + job.id + "/log?segment=1&position=0", "sealed", job.lease);
-    json::object loss{{"error", "The engine vanished."}, {"import_list", "import { to = a.b }\n"}, {"started", true}};
+    co_await stage.ask("n1", Method::post, "/job/v1/jobs/" + job.id + "/log?segment=1&position=0", "sealed",
+                       job.lease);
+    json::object loss{
+        {"error", "The engine vanished."}, {"import_list", "import { to = a.b }\n"}, {"started", true}};
     stage.archivist_role.set_away(true);
     EXPECT_EQ((co_await stage.about(job, "lost", loss)).status, 503) << "the log comes before the status";
     EXPECT_EQ(co_await stage.status(id), "applying");
@@ -215,7 +248,8 @@ TEST(JobLost, AnApplyIsNeverDoneAgain) {
     EXPECT_EQ(log.back(), '\x03') << "the log is complete";
     TestAnswer shown = co_await stage.get("/api/v2/runs/" + id + "/apply");
     EXPECT_EQ(shown.text("/data/attributes/status"), "errored");
-    EXPECT_EQ((co_await stage.get("/api/v2/applies/" + shown.text("/data/id") + "/import-list")).body, "import { to = a.b }\n");
+    EXPECT_EQ((co_await stage.get("/api/v2/applies/" + shown.text("/data/id") + "/import-list")).body,
+              "import { to = a.b }\n");
   });
 }
 
@@ -293,7 +327,9 @@ TEST(JobLost, AllReasonsAreBounded) {
     EXPECT_EQ(co_await stage.status(id), "errored");
     EXPECT_LT(stage.archivist_role.log(job.log_object).size(), 70'000U);
     std::string body(5 << 20, ' ');
-    EXPECT_EQ((co_await stage.ask("n1", Method::post, "/job/v1/jobs/" + job.id + "/lost", body, job.lease)).status, 413);
+    EXPECT_EQ(
+        (co_await stage.ask("n1", Method::post, "/job/v1/jobs/" + job.id + "/lost", body, job.lease)).status,
+        413);
   });
 }
 
@@ -304,13 +340,16 @@ TEST(JobLost, ARegistrationTellsWhatTheNodeNoLongerKnows) {
     auto [fresh, fresh_job] = co_await planning_run(stage, {{"plan-only", true}});
     auto [ended, ended_job] = co_await planning_run(stage, {{"plan-only", true}});
     co_await stage.finish(ended_job, Stage::planned());
-    co_await stage.sql("UPDATE terrane.jobs SET claimed_at = claimed_at - interval '11 seconds' WHERE id IN ('" + kept_job.id + "', '" + gone_job.id + "')");
+    co_await stage.sql(
+        "UPDATE terrane.jobs SET claimed_at = claimed_at - interval '11 seconds' WHERE id IN ('" +
+        kept_job.id + "', '" + gone_job.id + "')");
 
     TestAnswer other = co_await stage.register_node("n2");
     EXPECT_TRUE(other.at("/closed").as_array().empty());
     EXPECT_EQ(co_await stage.status(gone), "planning") << "another node's jobs are not its business";
     TestAnswer answer = co_await stage.register_node("n1", {kept_job.id, ended_job.id, "job-none"});
-    EXPECT_EQ(answer.at("/closed"), json::value(json::array{ended_job.id, "job-none"})) << "leases that it may forget";
+    EXPECT_EQ(answer.at("/closed"), json::value(json::array{ended_job.id, "job-none"}))
+        << "leases that it may forget";
     EXPECT_EQ(co_await stage.status(kept), "planning");
     EXPECT_EQ(co_await stage.status(gone), "plan_queued") << "it died before the spool was written";
     EXPECT_EQ(co_await stage.status(fresh), "planning") << "one that was just handed out is on its way";

@@ -1,4 +1,5 @@
-// What is read of runs: lists, queue, capacity, plans, applies, included things; and what strangers do not read.
+// What is read of runs: lists, queue, capacity, plans, applies, included things; and what strangers do not
+// read.
 #include <gtest/gtest.h>
 
 #include "run/testing_stage.h"
@@ -6,10 +7,10 @@
 namespace terrane::run {
 namespace {
 
+using http::Method;
 using test::run;
 using test::Stage;
 using test::TestAnswer;
-using http::Method;
 using worker_protocol::Job;
 using worker_protocol::Outcome;
 
@@ -26,9 +27,12 @@ TEST(RunRead, ListsInPagesAndByStatus) {
     std::string planned = co_await stage.planned_run();
     std::string second = co_await stage.make_run();
     std::string third = co_await stage.make_run();
-    EXPECT_EQ(ids_of(co_await stage.get(all)), (std::vector<std::string>{third, second, planned, "run-1"})) << "newest first";
-    EXPECT_EQ(ids_of(co_await stage.get(all + "?page[size]=2&page[number]=2")), (std::vector<std::string>{planned, "run-1"}));
-    EXPECT_EQ(ids_of(co_await stage.get(all + "?filter[status]=planned,applied")), (std::vector<std::string>{planned, "run-1"}));
+    EXPECT_EQ(ids_of(co_await stage.get(all)), (std::vector<std::string>{third, second, planned, "run-1"}))
+        << "newest first";
+    EXPECT_EQ(ids_of(co_await stage.get(all + "?page[size]=2&page[number]=2")),
+              (std::vector<std::string>{planned, "run-1"}));
+    EXPECT_EQ(ids_of(co_await stage.get(all + "?filter[status]=planned,applied")),
+              (std::vector<std::string>{planned, "run-1"}));
     TestAnswer none = co_await stage.get(all + "?filter[status]=nonsense");
     EXPECT_TRUE(ids_of(none).empty());
     EXPECT_EQ(none.at("/meta/pagination/total-count"), json::value(0));
@@ -50,7 +54,8 @@ TEST(RunRead, QueueAndCapacityOfAnOrganization) {
     auto capacity = [&]() -> Task<std::string> {
       TestAnswer answer = co_await stage.get("/api/v2/organizations/acme/capacity");
       EXPECT_EQ(answer.text("/data/type"), "organization-capacity");
-      co_return answer.text("/data/attributes/running") + " run, " + answer.text("/data/attributes/pending") + " wait";
+      co_return answer.text("/data/attributes/running") + " run, " + answer.text("/data/attributes/pending") +
+          " wait";
     };
     EXPECT_EQ(co_await capacity(), "0 run, 0 wait");
     std::string first = co_await stage.make_run();
@@ -74,8 +79,11 @@ TEST(RunRead, QueueAndCapacityOfAnOrganization) {
     EXPECT_EQ(of_member.status, 200);
     EXPECT_TRUE(ids_of(of_member).empty()) << "runs of workspaces that one may not see";
     for (const char* path : {"runs/queue", "capacity"}) {
-      EXPECT_EQ((co_await stage.get(std::string("/api/v2/organizations/acme/") + path, "user-eve")).status, 404) << path;
-      EXPECT_EQ((co_await stage.get(std::string("/api/v2/organizations/nothing/") + path)).status, 404) << path;
+      EXPECT_EQ((co_await stage.get(std::string("/api/v2/organizations/acme/") + path, "user-eve")).status,
+                404)
+          << path;
+      EXPECT_EQ((co_await stage.get(std::string("/api/v2/organizations/nothing/") + path)).status, 404)
+          << path;
     }
   });
 }
@@ -86,13 +94,18 @@ TEST(RunRead, IncludesWhatIsAskedFor) {
     TestAnswer shown = co_await stage.get("/api/v2/runs/" + id + "?include=workspace,plan,apply,created_by");
     std::vector<std::pair<std::string, std::string>> included;
     const json::value list = shown.at("/included");
-    for (const json::value& item : list.as_array()) included.emplace_back(item.at("type").as_string(), item.at("id").as_string());
-    EXPECT_EQ(included, (std::vector<std::pair<std::string, std::string>>{
-                            {"workspaces", "ws-1"}, {"plans", "plan-" + id.substr(4)}, {"applies", "apply-" + id.substr(4)}, {"users", "user-ann"}}));
+    for (const json::value& item : list.as_array())
+      included.emplace_back(item.at("type").as_string(), item.at("id").as_string());
+    EXPECT_EQ(included,
+              (std::vector<std::pair<std::string, std::string>>{{"workspaces", "ws-1"},
+                                                                {"plans", "plan-" + id.substr(4)},
+                                                                {"applies", "apply-" + id.substr(4)},
+                                                                {"users", "user-ann"}}));
     EXPECT_EQ(shown.at("/included/0/attributes/structured-run-output-enabled"), json::value(false));
     EXPECT_EQ(shown.text("/included/3/attributes/username"), "ann");
     EXPECT_TRUE((co_await stage.get("/api/v2/runs/" + id)).at("/included").is_null());
-    EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id + "?include=task_stages")).status, 200) << "as the CLI asks";
+    EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id + "?include=task_stages")).status, 200)
+        << "as the CLI asks";
     TestAnswer refused = co_await stage.get("/api/v2/runs/" + id + "?include=workspace,secrets");
     EXPECT_EQ(refused.status, 400);
     EXPECT_NE(refused.body.find("include parameter"), std::string::npos);
@@ -106,14 +119,22 @@ TEST(RunRead, PlansAndAppliesFromTheFirstMoment) {
     TestAnswer plan = co_await stage.get("/api/v2/plans/plan-" + suffix);
     EXPECT_EQ(plan.status, 200) << plan.body;
     EXPECT_EQ(plan.text("/data/type"), "plans");
-    json::object expected{{"has-changes", false},          {"generated-configuration", false}, {"resource-additions", nullptr},
-                          {"resource-changes", nullptr},   {"resource-destructions", nullptr}, {"resource-imports", nullptr},
+    json::object expected{{"has-changes", false},
+                          {"generated-configuration", false},
+                          {"resource-additions", nullptr},
+                          {"resource-changes", nullptr},
+                          {"resource-destructions", nullptr},
+                          {"resource-imports", nullptr},
                           {"execution-details", json::object{{"mode", "remote"}}}};
-    for (const auto& [key, value] : expected) EXPECT_EQ(plan.at("/data/attributes/" + std::string(key)), value) << key;
+    for (const auto& [key, value] : expected)
+      EXPECT_EQ(plan.at("/data/attributes/" + std::string(key)), value) << key;
     object::Grant log = stage.grant_of(plan.text("/data/attributes/log-read-url"));
     EXPECT_EQ(log.access, object::Access::log);
-    EXPECT_EQ(co_await stage.value("SELECT kind FROM terrane.objects WHERE id = '" + log.object.text() + "'"), "log");
-    EXPECT_GE(log.expires - std::chrono::duration_cast<std::chrono::seconds>(now().time_since_epoch()).count(), 25 * 3600)
+    EXPECT_EQ(co_await stage.value("SELECT kind FROM terrane.objects WHERE id = '" + log.object.text() + "'"),
+              "log");
+    EXPECT_GE(
+        log.expires - std::chrono::duration_cast<std::chrono::seconds>(now().time_since_epoch()).count(),
+        25 * 3600)
         << "a CLI fetches it once";
     EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id + "/plan")).at("/data"), plan.at("/data"));
     EXPECT_EQ(plan.text("/data/links/json-output"), "/api/v2/plans/plan-" + suffix + "/json-output");
@@ -123,8 +144,9 @@ TEST(RunRead, PlansAndAppliesFromTheFirstMoment) {
     EXPECT_NE(stage.grant_of(apply.text("/data/attributes/log-read-url")).object, log.object);
     EXPECT_TRUE(apply.at("/data/relationships/state-versions/data").as_array().empty());
     EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id + "/apply")).at("/data"), apply.at("/data"));
-    for (const std::string& path : {"/api/v2/plans/apply-" + suffix, "/api/v2/applies/plan-" + suffix, std::string("/api/v2/plans/plan-none"),
-                                    std::string("/api/v2/plans/x"), std::string("/api/v2/applies/-"), "/api/v2/plans/" + id}) {
+    for (const std::string& path : {"/api/v2/plans/apply-" + suffix, "/api/v2/applies/plan-" + suffix,
+                                    std::string("/api/v2/plans/plan-none"), std::string("/api/v2/plans/x"),
+                                    std::string("/api/v2/applies/-"), "/api/v2/plans/" + id}) {
       EXPECT_EQ((co_await stage.get(path)).status, 404) << path;
     }
   });
@@ -135,8 +157,10 @@ TEST(RunRead, ThePlansNumbersAndItsJson) {
     std::string id = co_await stage.make_run();
     co_await stage.until(id, "plan_queued");
     const std::string plan = "/api/v2/plans/plan-" + id.substr(4);
-    const std::vector<std::string> json_paths{plan + "/json-output", "/api/v2/runs/" + id + "/plan/json-output"};
-    for (const std::string& path : json_paths) EXPECT_EQ((co_await stage.get(path)).status, 204) << "not finished";
+    const std::vector<std::string> json_paths{plan + "/json-output",
+                                              "/api/v2/runs/" + id + "/plan/json-output"};
+    for (const std::string& path : json_paths)
+      EXPECT_EQ((co_await stage.get(path)).status, 204) << "not finished";
     Job job = co_await stage.must_claim();
     Outcome outcome = Stage::planned();
     outcome.additions = 1;
@@ -149,9 +173,12 @@ TEST(RunRead, ThePlansNumbersAndItsJson) {
     outcome.schemas_object = co_await stage.put(job, 2, "schemas", "{}");
     co_await stage.finish(job, outcome);
     TestAnswer shown = co_await stage.get(plan);
-    json::object expected{{"status", "finished"},      {"has-changes", true},         {"generated-configuration", true}, {"resource-additions", 1},
-                          {"resource-changes", 2},     {"resource-destructions", 3},  {"resource-imports", 4}};
-    for (const auto& [key, value] : expected) EXPECT_EQ(shown.at("/data/attributes/" + std::string(key)), value) << key;
+    json::object expected{
+        {"status", "finished"},    {"has-changes", true},   {"generated-configuration", true},
+        {"resource-additions", 1}, {"resource-changes", 2}, {"resource-destructions", 3},
+        {"resource-imports", 4}};
+    for (const auto& [key, value] : expected)
+      EXPECT_EQ(shown.at("/data/attributes/" + std::string(key)), value) << key;
     for (const char* time : {"queued-at", "started-at", "finished-at"})
       EXPECT_TRUE(parse_time(shown.text("/data/attributes/status-timestamps/" + std::string(time)))) << time;
     for (const std::string& path : json_paths) {
@@ -180,15 +207,18 @@ TEST(RunRead, IsHiddenFromStrangers) {
                                          "/api/v2/applies/apply-" + suffix,
                                          "/api/v2/applies/apply-" + suffix + "/import-list"};
     for (const std::string& path : paths) {
-      for (const char* who : {"user-eve", "user-bob"}) EXPECT_EQ((co_await stage.get(path, who)).status, 404) << path << who;
+      for (const char* who : {"user-eve", "user-bob"})
+        EXPECT_EQ((co_await stage.get(path, who)).status, 404) << path << who;
       EXPECT_EQ((co_await stage.get(path, "nobody")).status, 401) << path;
       int own = (co_await stage.get(path, "run-1")).status;
-      EXPECT_TRUE(own < 400 || path.ends_with("import-list")) << "a run's token reads its workspace: " << path << own;
+      EXPECT_TRUE(own < 400 || path.ends_with("import-list"))
+          << "a run's token reads its workspace: " << path << own;
     }
-    for (const char* absent : {"/api/v2/runs/nonexisting", "/api/v2/runs/nonexisting/plan", "/api/v2/runs/nonexisting/apply",
-                               "/api/v2/runs/nonexisting/run-events", "/api/v2/workspaces/nonexisting/runs", "/api/v2/plans/nonexisting",
-                               "/api/v2/plans/nonexisting/json-output", "/api/v2/applies/nonexisting", "/api/v2/applies/nonexisting/import-list",
-                               "/api/v2/run-events/nonexisting"}) {
+    for (const char* absent :
+         {"/api/v2/runs/nonexisting", "/api/v2/runs/nonexisting/plan", "/api/v2/runs/nonexisting/apply",
+          "/api/v2/runs/nonexisting/run-events", "/api/v2/workspaces/nonexisting/runs",
+          "/api/v2/plans/nonexisting", "/api/v2/plans/nonexisting/json-output", "/api/v2/applies/nonexisting",
+          "/api/v2/applies/nonexisting/import-list", "/api/v2/run-events/nonexisting"}) {
       EXPECT_EQ((co_await stage.get(absent)).status, 404) << absent;
     }
   });

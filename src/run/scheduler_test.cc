@@ -14,7 +14,9 @@ using test::TestAnswer;
 using worker_protocol::Ending;
 using worker_protocol::Job;
 
-std::string action_path(const std::string& id, const std::string& action) { return "/api/v2/runs/" + id + "/actions/" + action; }
+std::string action_path(const std::string& id, const std::string& action) {
+  return "/api/v2/runs/" + id + "/actions/" + action;
+}
 
 TEST(Scheduler, OneAfterTheOtherInAWorkspace) {
   run([](Stage& stage) -> Task<> {
@@ -25,9 +27,11 @@ TEST(Scheduler, OneAfterTheOtherInAWorkspace) {
     }
     co_await stage.until(ids[0], "plan_queued");
     co_await stage.settle();
-    for (int i = 1; i < 4; ++i) EXPECT_EQ(co_await stage.status(ids[static_cast<std::size_t>(i)]), "pending") << i;
+    for (int i = 1; i < 4; ++i)
+      EXPECT_EQ(co_await stage.status(ids[static_cast<std::size_t>(i)]), "pending") << i;
     EXPECT_EQ(co_await stage.lock_owner(), ids[0]);
-    EXPECT_EQ(co_await stage.value("SELECT current_run_id FROM terrane.workspaces WHERE id = 'ws-1'"), ids[0]);
+    EXPECT_EQ(co_await stage.value("SELECT current_run_id FROM terrane.workspaces WHERE id = 'ws-1'"),
+              ids[0]);
 
     Job job = co_await stage.must_claim();
     co_await stage.finish(job, Stage::planned());
@@ -83,7 +87,8 @@ TEST(Scheduler, PlanOnlyAndSavedPlansGoPast) {
 
 TEST(Scheduler, WaitsForALockedWorkspace) {
   run([](Stage& stage) -> Task<> {
-    co_await stage.sql("UPDATE terrane.workspaces SET lock_kind = 'users', lock_owner = 'user-root' WHERE id = 'ws-1'");
+    co_await stage.sql(
+        "UPDATE terrane.workspaces SET lock_kind = 'users', lock_owner = 'user-root' WHERE id = 'ws-1'");
     std::string waiting = co_await stage.make_run();
     std::string speculative = co_await stage.make_run({{"plan-only", true}});
     co_await stage.until(speculative, "plan_queued");
@@ -120,7 +125,8 @@ TEST(Scheduler, DoesNotApplyWithoutTheLock) {
     std::string id = co_await stage.make_run({{"auto-apply", true}});
     co_await stage.until(id, "plan_queued");
     Job job = co_await stage.must_claim();
-    co_await stage.sql("UPDATE terrane.workspaces SET lock_kind = 'users', lock_owner = 'user-root' WHERE id = 'ws-1'");
+    co_await stage.sql(
+        "UPDATE terrane.workspaces SET lock_kind = 'users', lock_owner = 'user-root' WHERE id = 'ws-1'");
     co_await stage.finish(job, Stage::planned());
     co_await stage.settle();
     EXPECT_EQ(co_await stage.status(id), "planned") << "somebody forced the lock: a person decides";
@@ -137,7 +143,8 @@ TEST(Scheduler, SkipsAnEmptyApply) {
       EXPECT_EQ(job.allow_empty_apply, allowed);
       co_await stage.finish(job, Stage::planned(false));
       co_await stage.until(id, allowed ? "apply_queued" : "planned_and_finished");
-      EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.applies WHERE run_id = '" + id + "'"), allowed ? "queued" : "unreachable");
+      EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.applies WHERE run_id = '" + id + "'"),
+                allowed ? "queued" : "unreachable");
       EXPECT_EQ(co_await stage.lock_owner(), allowed ? id : "");
     }
   });
@@ -145,8 +152,9 @@ TEST(Scheduler, SkipsAnEmptyApply) {
 
 TEST(Scheduler, ChoosesTheEngine) {
   run([](Stage& stage) -> Task<> {
-    for (auto [wanted, engine, version] : {std::tuple("latest", "opentofu", "1.12.6"), std::tuple("1.9.0", "terraform", "1.9.0"),
-                                           std::tuple("~> 1.9.0", "terraform", "1.9.0"), std::tuple(">= 1.10", "opentofu", "1.12.6")}) {
+    for (auto [wanted, engine, version] :
+         {std::tuple("latest", "opentofu", "1.12.6"), std::tuple("1.9.0", "terraform", "1.9.0"),
+          std::tuple("~> 1.9.0", "terraform", "1.9.0"), std::tuple(">= 1.10", "opentofu", "1.12.6")}) {
       std::string id = co_await stage.make_run({{"plan-only", true}, {"terraform-version", wanted}});
       co_await stage.until(id, "plan_queued");
       Job job = co_await stage.must_claim();
@@ -159,12 +167,16 @@ TEST(Scheduler, ChoosesTheEngine) {
     co_await stage.until(id, "errored");
     TestAnswer shown = co_await stage.get("/api/v2/runs/" + id);
     std::string text = shown.text("/data/attributes/error-message");
-    for (const char* word : {"0.11.0", "1.12.6", "1.9.0"}) EXPECT_NE(text.find(word), std::string::npos) << text;
-    EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id + "/plan")).text("/data/attributes/status"), "errored");
+    for (const char* word : {"0.11.0", "1.12.6", "1.9.0"})
+      EXPECT_NE(text.find(word), std::string::npos) << text;
+    EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id + "/plan")).text("/data/attributes/status"),
+              "errored");
     co_await stage.sql("DELETE FROM terrane.terraform_versions");
     std::string none = co_await stage.make_run();
     co_await stage.until(none, "errored");
-    EXPECT_NE((co_await stage.get("/api/v2/runs/" + none)).text("/data/attributes/error-message").find("none"), std::string::npos);
+    EXPECT_NE(
+        (co_await stage.get("/api/v2/runs/" + none)).text("/data/attributes/error-message").find("none"),
+        std::string::npos);
     EXPECT_EQ(co_await stage.lock_owner(), "");
   });
 }
@@ -178,7 +190,8 @@ TEST(Scheduler, FallsBackWithANoteWhenItMay) {
     Scheduler demo(stage.executor, stage.database, true);
     net::spawn(stage.executor, "demo", demo.run(stop));
     net::Clock::time_point end = net::Clock::now() + std::chrono::seconds(10);
-    while (co_await stage.status(id) == "pending" && net::Clock::now() < end) co_await net::sleep_for(std::chrono::milliseconds(5));
+    while (co_await stage.status(id) == "pending" && net::Clock::now() < end)
+      co_await net::sleep_for(std::chrono::milliseconds(5));
     EXPECT_EQ(co_await stage.status(id), "plan_queued");
     Job job = co_await stage.must_claim();
     EXPECT_EQ(job.engine_version, "1.12.6");
@@ -206,9 +219,15 @@ TEST(Scheduler, TwoAtOnceDoNothingTwice) {
     co_await stage.settle();
     EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.jobs"), "11");
     EXPECT_EQ(co_await stage.value("SELECT count(DISTINCT run_id) FROM terrane.jobs"), "11");
-    EXPECT_EQ(co_await stage.value("SELECT max(n) FROM (SELECT count(*) AS n FROM terrane.run_events WHERE action = 'plan_queued' GROUP BY run_id) x"), "1");
-    EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.runs WHERE status = 'plan_queued' AND NOT plan_only"), "1");
-    EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.outbox WHERE body->>'job' IS NOT NULL"), "11") << "a message for each";
+    EXPECT_EQ(co_await stage.value("SELECT max(n) FROM (SELECT count(*) AS n FROM terrane.run_events WHERE "
+                                   "action = 'plan_queued' GROUP BY run_id) x"),
+              "1");
+    EXPECT_EQ(co_await stage.value(
+                  "SELECT count(*) FROM terrane.runs WHERE status = 'plan_queued' AND NOT plan_only"),
+              "1");
+    EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.outbox WHERE body->>'job' IS NOT NULL"),
+              "11")
+        << "a message for each";
   });
 }
 
@@ -221,7 +240,9 @@ TEST(Scheduler, AnnouncesAWaitingJobAgain) {
     EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.outbox WHERE sent_at IS NULL"), "0");
     co_await stage.sql("UPDATE terrane.jobs SET queued_at = now() - interval '6 seconds'");
     net::Clock::time_point end = net::Clock::now() + std::chrono::seconds(10);
-    while (co_await stage.value("SELECT count(*) > 0 FROM terrane.outbox WHERE sent_at IS NULL AND queue = 'terrane.jobs'") == "false") {
+    while (co_await stage.value(
+               "SELECT count(*) > 0 FROM terrane.outbox WHERE sent_at IS NULL AND queue = 'terrane.jobs'") ==
+           "false") {
       if (net::Clock::now() > end) throw std::runtime_error("a lost message stays lost");
       stage.scheduler.wake();
       co_await net::sleep_for(std::chrono::milliseconds(5));
@@ -233,8 +254,13 @@ TEST(Scheduler, FinalRunsHoldNoLockAndNoToken) {
   run([](Stage& stage) -> Task<> {
     std::vector<std::pair<std::string, std::function<Task<>(Stage&, const Job&)>>> endings{
         {"applied", [](Stage& on, const Job& job) -> Task<> { co_await on.finish(job, Stage::planned()); }},
-        {"errored", [](Stage& on, const Job& job) -> Task<> { co_await on.finish(job, Stage::ended(Ending::errored, "boom")); }},
-        {"canceled", [](Stage& on, const Job& job) -> Task<> { co_await on.finish(job, Stage::ended(Ending::canceled)); }}};
+        {"errored",
+         [](Stage& on, const Job& job) -> Task<> {
+           co_await on.finish(job, Stage::ended(Ending::errored, "boom"));
+         }},
+        {"canceled", [](Stage& on, const Job& job) -> Task<> {
+           co_await on.finish(job, Stage::ended(Ending::canceled));
+         }}};
     for (const auto& [status, end] : endings) {
       auto [id, job] = co_await stage.applying_run();
       std::optional<api::Principal> live = co_await stage.tokens.authenticate(job.run_token.reveal());
@@ -244,7 +270,9 @@ TEST(Scheduler, FinalRunsHoldNoLockAndNoToken) {
       EXPECT_EQ(co_await stage.lock_owner(), "") << status;
       stage.tokens.forget("");
       EXPECT_FALSE(co_await stage.tokens.authenticate(job.run_token.reveal())) << status;
-      EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.tokens WHERE kind = 'run' AND owner_id = '" + id + "'"), "0");
+      EXPECT_EQ(co_await stage.value(
+                    "SELECT count(*) FROM terrane.tokens WHERE kind = 'run' AND owner_id = '" + id + "'"),
+                "0");
     }
     EXPECT_EQ((co_await stage.get("/api/v2/runs/run-1")).text("/data/attributes/status"), "applied");
   });

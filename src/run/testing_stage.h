@@ -54,7 +54,9 @@ struct Stage : state::test::Stage {
   /// Registers an engine and two nodes, and starts the scheduler.
   Task<> prepare() {
     co_await state::test::Stage::prepare();
-    co_await sql("INSERT INTO terrane.terraform_versions (id, version, engine) VALUES ('tool-1', '1.12.6', 'opentofu'), ('tool-2', '1.9.0', 'terraform')");
+    co_await sql(
+        "INSERT INTO terrane.terraform_versions (id, version, engine) VALUES ('tool-1', '1.12.6', "
+        "'opentofu'), ('tool-2', '1.9.0', 'terraform')");
     for (const char* node : {"n1", "n2"}) {
       TestAnswer answer = co_await register_node(node);
       if (answer.status != 200) throw std::runtime_error(answer.body);
@@ -65,9 +67,11 @@ struct Stage : state::test::Stage {
   // --- People. ---
 
   /// The document of POST /runs for a workspace.
-  json::object new_run(json::object attributes = {}, std::string workspace = "ws-1", std::string configuration = {}) const {
+  json::object new_run(json::object attributes = {}, std::string workspace = "ws-1",
+                       std::string configuration = {}) const {
     json::object body = api::test_document("runs", std::move(attributes));
-    json::object relations{{"workspace", json::object{{"data", json::object{{"type", "workspaces"}, {"id", workspace}}}}}};
+    json::object relations{
+        {"workspace", json::object{{"data", json::object{{"type", "workspaces"}, {"id", workspace}}}}}};
     if (!configuration.empty()) {
       relations["configuration-version"] =
           json::object{{"data", json::object{{"type", "configuration-versions"}, {"id", configuration}}}};
@@ -83,7 +87,9 @@ struct Stage : state::test::Stage {
     if (made.status != 201) throw std::runtime_error(made.body);
     co_return made.text("/data/id");
   }
-  Task<std::string> status(std::string id) { co_return co_await value("SELECT status FROM terrane.runs WHERE id = '" + id + "'"); }
+  Task<std::string> status(std::string id) {
+    co_return co_await value("SELECT status FROM terrane.runs WHERE id = '" + id + "'");
+  }
   /// Waits until a run has the status, waking the scheduler as NOTIFY does.
   Task<> until(std::string id, std::string wanted) {
     net::Clock::time_point end = net::Clock::now() + std::chrono::seconds(10);
@@ -98,13 +104,21 @@ struct Stage : state::test::Stage {
   /// Waits until the scheduler has looked at everything once more.
   Task<> settle() {
     co_await sql("UPDATE terrane.workspaces SET lock_kind = NULL, lock_owner = NULL WHERE id = 'ws-9'");
-    co_await sql("INSERT INTO terrane.objects (id, kind, workspace_id, workspace) VALUES ('obj-cv9b', 'configuration', 'ws-9', 'ws-9') ON CONFLICT DO NOTHING");
+    co_await sql(
+        "INSERT INTO terrane.objects (id, kind, workspace_id, workspace) VALUES ('obj-cv9b', "
+        "'configuration', 'ws-9', 'ws-9') ON CONFLICT DO NOTHING");
     // A run after all others that the scheduler refuses: when it has ended, the others have been judged.
     const std::string id = "run-probe" + std::to_string(++made_);
-    co_await sql("INSERT INTO terrane.runs (id, workspace_id, configuration_version_id, message, terraform_version, epoch, plan_only) VALUES ('" + id +
-                 "', 'ws-9', 'cv-9', 'm', '0.0.1', 1, true);"
-                 "INSERT INTO terrane.plans (id, run_id, log_id) VALUES ('plan-" + id + "', '" + id + "', 'obj-cv9b');"
-                 "INSERT INTO terrane.applies (id, run_id, log_id) VALUES ('apply-" + id + "', '" + id + "', 'obj-cv9b')");
+    co_await sql(
+        "INSERT INTO terrane.runs (id, workspace_id, configuration_version_id, message, terraform_version, "
+        "epoch, plan_only) VALUES ('" +
+        id +
+        "', 'ws-9', 'cv-9', 'm', '0.0.1', 1, true);"
+        "INSERT INTO terrane.plans (id, run_id, log_id) VALUES ('plan-" +
+        id + "', '" + id +
+        "', 'obj-cv9b');"
+        "INSERT INTO terrane.applies (id, run_id, log_id) VALUES ('apply-" +
+        id + "', '" + id + "', 'obj-cv9b')");
     co_await until(id, "errored");
   }
   /// Who holds the lock of a workspace.
@@ -115,8 +129,8 @@ struct Stage : state::test::Stage {
   // --- Nodes. ---
 
   /// A request of a node, or of nobody with an empty `node`.
-  Task<TestAnswer> ask(std::string node, Method method, std::string target, std::string body, std::string lease = {},
-                       std::string kind = {}) {
+  Task<TestAnswer> ask(std::string node, Method method, std::string target, std::string body,
+                       std::string lease = {}, std::string kind = {}) {
     http::Request request;
     request.client_name = std::move(node);
     if (!lease.empty()) request.headers.set(worker_protocol::lease_header, lease);
@@ -124,11 +138,13 @@ struct Stage : state::test::Stage {
     co_return co_await send(job_front, request, method, std::move(target), std::move(body));
   }
   /// Sends a request through a handler and leaves out what follows after its answer was sent.
-  Task<TestAnswer> send(const http::Handler& handler, http::Request& request, Method method, std::string target, std::string body) {
+  Task<TestAnswer> send(const http::Handler& handler, http::Request& request, Method method,
+                        std::string target, std::string body) {
     request.method = method;
     request.target = target;
     request.path = target.substr(0, target.find('?'));
-    if (request.path.size() < target.size()) request.query = http::Query(std::string_view(target).substr(request.path.size() + 1));
+    if (request.path.size() < target.size())
+      request.query = http::Query(std::string_view(target).substr(request.path.size() + 1));
     request.content_length = body.size();
     Body source(std::move(body));
     request.body = &source;
@@ -141,7 +157,8 @@ struct Stage : state::test::Stage {
     co_return out;
   }
   Task<TestAnswer> register_node(std::string node, std::vector<std::string> known = {}) {
-    json::object body{{"name", node}, {"incarnation", "i-" + node}, {"capacity", 4}, {"jobs", json::value_from(known)}};
+    json::object body{
+        {"name", node}, {"incarnation", "i-" + node}, {"capacity", 4}, {"jobs", json::value_from(known)}};
     std::string target = "/job/v1/nodes/" + node;
     co_return co_await ask(node, Method::post, std::move(target), json::serialize(body));
   }
@@ -159,9 +176,12 @@ struct Stage : state::test::Stage {
   }
   Task<TestAnswer> about(const Job& job, std::string what, json::object body, std::string node = "n1") {
     std::string target = "/job/v1/jobs/" + job.id + "/" + what;
-    co_return co_await ask(std::move(node), Method::post, std::move(target), json::serialize(body), job.lease);
+    co_return co_await ask(std::move(node), Method::post, std::move(target), json::serialize(body),
+                           job.lease);
   }
-  Task<TestAnswer> beat(const Job& job, std::int64_t counter) { co_return co_await about(job, "beats", {{"counter", counter}}); }
+  Task<TestAnswer> beat(const Job& job, std::int64_t counter) {
+    co_return co_await about(job, "beats", {{"counter", counter}});
+  }
   Task<TestAnswer> finish(const Job& job, worker_protocol::Outcome outcome) {
     co_return co_await about(job, "result", worker_protocol::to_json(outcome));
   }
@@ -169,7 +189,8 @@ struct Stage : state::test::Stage {
   Task<std::string> put(const Job& job, std::size_t slot, std::string kind, std::string bytes = "sealed") {
     const std::string object = job.slots.at(slot).object;
     std::string target = "/job/v1/jobs/" + job.id + "/objects/" + object;
-    TestAnswer answer = co_await ask("n1", Method::put, std::move(target), std::move(bytes), job.lease, std::move(kind));
+    TestAnswer answer =
+        co_await ask("n1", Method::put, std::move(target), std::move(bytes), job.lease, std::move(kind));
     if (answer.status != 200) throw std::runtime_error(answer.body);
     co_return object;
   }

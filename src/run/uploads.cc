@@ -23,7 +23,8 @@ Task<> on_uploaded(postgres::Database& database, const Id<Object>& object, std::
   state::Upload upload = co_await state::on_uploaded(tx, object, md5, size);
   co_await tx.commit();
   if (upload == state::Upload::discarded) {
-    throw Error(Code::conflict, "The state version was discarded before its upload ended; create another one.");
+    throw Error(Code::conflict,
+                "The state version was discarded before its upload ended; create another one.");
   }
   if (upload == state::Upload::wrong_md5) {
     throw Error(Code::unprocessable, "The MD5 of the uploaded state is " + md5 +

@@ -82,7 +82,9 @@ TEST(Instances, HaveTheAddressesThatTheEngineUses) {
   Instances found = instances_of(R"({"version":4,"serial":1,"lineage":"l","resources":[
     {"mode":"managed","type":"t","name":"one","instances":[{"attributes":{"id":"1","nested":{"id":"no"}}}]},
     {"module":"module.m[\"k\"]","mode":"managed","type":"t","name":"many","instances":[
-      {"index_key":"a\"b ${x}","attributes":{"id":"2"}},{"index_key":"a\"b ${x}","deposed":"d","attributes":{"id":"3"}},{"index_key":7,"attributes":{}}]},
+      {"index_key":"a\"b ${x}","attributes":{"id":"2"}},
+      {"index_key":"a\"b ${x}","deposed":"d","attributes":{"id":"3"}},
+      {"index_key":7,"attributes":{}}]},
     {"instances":[{"attributes":{"id":"4"}}],"name":"late","type":"t","mode":"data"}]})");
   Instances wanted = {{"t.one", {"1"}},
                       {"module.m[\"k\"].t.many[\"a\\\"b $${x}\"]", {"2", "3"}},

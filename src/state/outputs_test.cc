@@ -20,15 +20,20 @@ struct Stage : test::Stage {
     states.add_routes(router);
   }
   /// Adds a state as a run's shim does; returns its id.
-  Task<std::string> add(std::int64_t serial, bool intermediate = false, std::string object = {}, std::string run = "run-1") {
+  Task<std::string> add(std::int64_t serial, bool intermediate = false, std::string object = {},
+                        std::string run = "run-1") {
     if (object.empty()) object = "obj-state" + std::to_string(serial);
-    co_await sql("INSERT INTO terrane.objects (id, kind, workspace_id, workspace, status) VALUES ('" + object +
-                 "', 'state', 'ws-1', 'ws-1', 'live') ON CONFLICT DO NOTHING");
-    co_await sql("INSERT INTO terrane.jobs (id, run_id, workspace_id, phase, attempt, priority, position, status, epoch, log_segment)"
-                 " VALUES ('job-1', 'run-1', 'ws-1', 'apply', 1, 1, 1, 'finished', 1, 1) ON CONFLICT DO NOTHING");
+    co_await sql("INSERT INTO terrane.objects (id, kind, workspace_id, workspace, status) VALUES ('" +
+                 object + "', 'state', 'ws-1', 'ws-1', 'live') ON CONFLICT DO NOTHING");
+    co_await sql(
+        "INSERT INTO terrane.jobs (id, run_id, workspace_id, phase, attempt, priority, position, status, "
+        "epoch, log_segment)"
+        " VALUES ('job-1', 'run-1', 'ws-1', 'apply', 1, 1, 1, 'finished', 1, 1) ON CONFLICT DO NOTHING");
     postgres::Tx tx = co_await database.begin();
     std::optional<Workspace> workspace = co_await workspace::find(tx, "ws-1", workspace::RowLock::yes);
-    FromRun from{std::move(run), "job-1", std::move(object), {serial, "line", "md5-" + std::to_string(serial)}, 10, intermediate};
+    FromRun from{
+        std::move(run), "job-1", std::move(object), {serial, "line", "md5-" + std::to_string(serial)}, 10,
+        intermediate};
     Id<StateVersion> id = co_await add_from_run(tx, *workspace, from);
     co_await tx.commit();
     co_return id.text();
@@ -54,15 +59,20 @@ TEST(StateOutputs, ShowSensitiveValuesOneByOneOnly) {
   run([](Stage& stage) -> Task<> {
     std::string id = co_await stage.add(1);
     co_await stage.parse(id, two_outputs());
-    for (const std::string& path : {std::string("/api/v2/state-versions/" + id + "/outputs"), current_outputs}) {
+    for (const std::string& path :
+         {std::string("/api/v2/state-versions/" + id + "/outputs"), current_outputs}) {
       TestAnswer list = co_await stage.get(path);
       EXPECT_EQ(list.status, 200) << path;
       EXPECT_EQ(list.at("/data").as_array().size(), 3U);
       EXPECT_EQ(list.text("/data/0/type"), "state-version-outputs");
-      EXPECT_EQ(list.at("/data/0/attributes"),
-                parse_json(R"({"name": "address", "sensitive": false, "type": "string", "value": "10.0.0.1", "detailed-type": "string"})"));
-      EXPECT_EQ(list.at("/data/1/attributes"),
-                parse_json(R"({"name": "password", "sensitive": true, "type": "string", "value": null, "detailed-type": "string"})"));
+      EXPECT_EQ(
+          list.at("/data/0/attributes"),
+          parse_json(
+              R"({"name": "address", "sensitive": false, "type": "string", "value": "10.0.0.1", "detailed-type": "string"})"));
+      EXPECT_EQ(
+          list.at("/data/1/attributes"),
+          parse_json(
+              R"({"name": "password", "sensitive": true, "type": "string", "value": null, "detailed-type": "string"})"));
       EXPECT_EQ(list.at("/data/2/attributes/value"), parse_json(R"(["a", "b"])"));
       EXPECT_EQ(list.body.find("hunter2"), std::string::npos);
       TestAnswer one = co_await stage.get("/api/v2/state-version-outputs/" + list.text("/data/1/id"));
@@ -76,8 +86,14 @@ TEST(StateOutputs, ShowSensitiveValuesOneByOneOnly) {
     EXPECT_EQ(included.text("/data/attributes/terraform-version"), "1.9.0");
     EXPECT_EQ(included.text("/data/attributes/resources/0/address"), "null_resource.a");
     EXPECT_EQ((co_await stage.get("/api/v2/state-versions/" + id + "?include=secrets")).status, 400);
-    EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-1/current-state-version?include=outputs")).at("/included").as_array().size(), 3U);
-    EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.state_version_outputs o WHERE o::text ~ 'hunter2|10.0.0.1'"), "0")
+    EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-1/current-state-version?include=outputs"))
+                  .at("/included")
+                  .as_array()
+                  .size(),
+              3U);
+    EXPECT_EQ(co_await stage.value(
+                  "SELECT count(*) FROM terrane.state_version_outputs o WHERE o::text ~ 'hunter2|10.0.0.1'"),
+              "0")
         << "values lie sealed";
     const std::size_t calls = stage.vault.calls();
     co_await stage.get(current_outputs);
@@ -88,25 +104,29 @@ TEST(StateOutputs, ShowSensitiveValuesOneByOneOnly) {
 TEST(StateOutputs, ComeInPagesExceptTheCurrentOnes) {
   run([](Stage& stage) -> Task<> {
     std::vector<ParsedOutput> outputs;
-    for (int i = 0; i < 45; ++i) outputs.push_back({"output_" + std::to_string(100 + i), "number", false, i, "number"});
+    for (int i = 0; i < 45; ++i)
+      outputs.push_back({"output_" + std::to_string(100 + i), "number", false, i, "number"});
     std::string id = co_await stage.add(1);
     co_await stage.parse(id, outputs);
     TestAnswer whole = co_await stage.get(current_outputs);
     EXPECT_EQ(whole.at("/data").as_array().size(), 45U) << "the CLI asks once, without a page";
     EXPECT_EQ(whole.at("/meta/pagination/total-pages"), json::value(1));
-    for (const std::string& path : {current_outputs, std::string("/api/v2/state-versions/" + id + "/outputs")}) {
+    for (const std::string& path :
+         {current_outputs, std::string("/api/v2/state-versions/" + id + "/outputs")}) {
       TestAnswer last = co_await stage.get(path + "?page[number]=3&page[size]=20");
       EXPECT_EQ(last.at("/data").as_array().size(), 5U);
       EXPECT_EQ(last.text("/data/0/attributes/name"), "output_140");
       EXPECT_EQ(last.at("/meta/pagination/total-pages"), json::value(3));
     }
-    EXPECT_EQ((co_await stage.get("/api/v2/state-versions/" + id + "/outputs")).at("/data").as_array().size(), 20U);
+    EXPECT_EQ((co_await stage.get("/api/v2/state-versions/" + id + "/outputs")).at("/data").as_array().size(),
+              20U);
   });
 }
 
 TEST(StateOutputs, WaitForTheParser) {
   run([](Stage& stage) -> Task<> {
-    EXPECT_EQ((co_await stage.get(current_outputs)).at("/data").as_array().size(), 0U) << "no state has no outputs";
+    EXPECT_EQ((co_await stage.get(current_outputs)).at("/data").as_array().size(), 0U)
+        << "no state has no outputs";
     std::string id = co_await stage.add(1);
     TestAnswer answer;
     auto ask = [](Stage& on, TestAnswer& into) -> Task<> { into = co_await on.get(current_outputs); };
@@ -120,7 +140,8 @@ TEST(StateOutputs, WaitForTheParser) {
     TestAnswer late = co_await stage.get(current_outputs);
     EXPECT_EQ(late.status, 503) << "never an empty list for a state that may have outputs";
     EXPECT_TRUE(late.headers.find("Retry-After"));
-    EXPECT_EQ((co_await stage.get("/api/v2/state-versions/" + id + "/outputs")).status, 200) << "that of an older one";
+    EXPECT_EQ((co_await stage.get("/api/v2/state-versions/" + id + "/outputs")).status, 200)
+        << "that of an older one";
   });
 }
 
@@ -129,12 +150,16 @@ TEST(StateOutputs, AreStoredOnceAndAFailureIsKept) {
     std::string first = co_await stage.add(1);
     std::string second = co_await stage.add(2);
     using Waiting = std::vector<std::pair<std::string, std::string>>;
-    EXPECT_EQ(co_await unparsed(stage.database), (Waiting{{first, "obj-state1"}, {second, "obj-state2"}})) << "oldest first";
+    EXPECT_EQ(co_await unparsed(stage.database), (Waiting{{first, "obj-state1"}, {second, "obj-state2"}}))
+        << "oldest first";
     co_await stage.parse(first, two_outputs());
     co_await stage.parse(first, two_outputs());
     co_await store_parse_failure(stage.database, first, "too late");
     EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.state_version_outputs"), "3");
-    EXPECT_EQ(co_await stage.value("SELECT coalesce(parse_error, 'none') FROM terrane.state_versions WHERE id = '" + first + "'"), "none")
+    EXPECT_EQ(
+        co_await stage.value("SELECT coalesce(parse_error, 'none') FROM terrane.state_versions WHERE id = '" +
+                             first + "'"),
+        "none")
         << "a late failure takes nothing back";
     co_await store_parse_failure(stage.database, second, "no JSON at byte 7");
     TestAnswer shown = co_await stage.get("/api/v2/state-versions/" + second);
@@ -174,7 +199,9 @@ TEST(StateFromRun, IsCurrentAtOnceWhateverTheLockSays) {
 TEST(StateFromRun, RecoveredIsKeptAndNeverCurrent) {
   run([](Stage& stage) -> Task<> {
     std::string current = co_await stage.add(5);
-    co_await stage.sql("INSERT INTO terrane.objects (id, kind, workspace_id, workspace, status) VALUES ('obj-r', 'state', 'ws-1', 'ws-1', 'live')");
+    co_await stage.sql(
+        "INSERT INTO terrane.objects (id, kind, workspace_id, workspace, status) VALUES ('obj-r', 'state', "
+        "'ws-1', 'ws-1', 'live')");
     std::string recovered;
     for (int i = 0; i < 2; ++i) {
       postgres::Tx tx = co_await stage.database.begin();
@@ -185,7 +212,8 @@ TEST(StateFromRun, RecoveredIsKeptAndNeverCurrent) {
       EXPECT_TRUE(recovered.empty() || recovered == id.text()) << "a repeat changes nothing";
       recovered = id.text();
     }
-    EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-1/current-state-version")).text("/data/id"), current);
+    EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-1/current-state-version")).text("/data/id"),
+              current);
     TestAnswer shown = co_await stage.get("/api/v2/state-versions/" + recovered);
     EXPECT_EQ(shown.at("/data/attributes/recovered"), json::value(true));
     EXPECT_TRUE(shown.at("/data/attributes").as_object().contains("hosted-state-download-url"));
@@ -196,10 +224,15 @@ TEST(StateList, FindsByNamesAndStatus) {
   run([](Stage& stage) -> Task<> {
     std::string first = co_await stage.add(1);
     std::string second = co_await stage.add(2);
-    co_await stage.sql("INSERT INTO terrane.objects (id, kind, workspace_id, workspace) VALUES ('obj-p', 'state', 'ws-1', 'ws-1');"
-                       "INSERT INTO terrane.state_versions (id, workspace_id, serial, md5, object_id) VALUES ('sv-p', 'ws-1', 3, 'm', 'obj-p');"
-                       "INSERT INTO terrane.state_versions (id, workspace_id, serial, md5, object_id, status) VALUES ('sv-d', 'ws-1', 3, 'm', 'obj-p', 'discarded')");
-    const std::string by_names = "/api/v2/state-versions?filter[workspace][name]=one&filter[organization][name]=acme";
+    co_await stage.sql(
+        "INSERT INTO terrane.objects (id, kind, workspace_id, workspace) VALUES ('obj-p', 'state', 'ws-1', "
+        "'ws-1');"
+        "INSERT INTO terrane.state_versions (id, workspace_id, serial, md5, object_id) VALUES ('sv-p', "
+        "'ws-1', 3, 'm', 'obj-p');"
+        "INSERT INTO terrane.state_versions (id, workspace_id, serial, md5, object_id, status) VALUES "
+        "('sv-d', 'ws-1', 3, 'm', 'obj-p', 'discarded')");
+    const std::string by_names =
+        "/api/v2/state-versions?filter[workspace][name]=one&filter[organization][name]=acme";
     for (const std::string& path : {all + "?", by_names + "&"}) {
       TestAnswer list = co_await stage.get(path + "page[size]=2");
       EXPECT_EQ(list.at("/meta/pagination/total-count"), json::value(3)) << "without discarded ones";
@@ -215,7 +248,10 @@ TEST(StateList, FindsByNamesAndStatus) {
     }
     EXPECT_EQ((co_await stage.get("/api/v2/state-versions")).status, 400);
     EXPECT_EQ((co_await stage.get("/api/v2/state-versions?filter[workspace][name]=one")).status, 400);
-    EXPECT_EQ((co_await stage.get("/api/v2/state-versions?filter[workspace][name]=x&filter[organization][name]=acme")).status, 404);
+    EXPECT_EQ((co_await stage.get(
+                   "/api/v2/state-versions?filter[workspace][name]=x&filter[organization][name]=acme"))
+                  .status,
+              404);
     EXPECT_EQ((co_await stage.get(by_names, "user-eve")).status, 404);
   });
 }
@@ -233,7 +269,8 @@ TEST(StateAccess, IsHiddenFromStrangers) {
                                          "/api/v2/state-versions/" + id + "/download",
                                          "/api/v2/state-version-outputs/" + output};
     for (const std::string& path : paths) {
-      for (const char* who : {"user-eve", "user-bob"}) EXPECT_EQ((co_await stage.get(path, who)).status, 404) << path << who;
+      for (const char* who : {"user-eve", "user-bob"})
+        EXPECT_EQ((co_await stage.get(path, who)).status, 404) << path << who;
       EXPECT_EQ((co_await stage.get(path, "nobody")).status, 401) << path;
       for (const char* who : {"run-1", "org-1", "team-1", "user-root"}) {
         int status = (co_await stage.get(path, who)).status;
@@ -241,11 +278,14 @@ TEST(StateAccess, IsHiddenFromStrangers) {
       }
     }
     json::object body{{"data", json::object{}}};
-    EXPECT_EQ((co_await stage.post(all, body, "user-eve")).status, 422) << "the body is judged first, and says nothing about the workspace";
-    for (const char* absent : {"/api/v2/state-versions/nonexisting", "/api/v2/state-versions/nonexisting/outputs",
-                               "/api/v2/state-versions/nonexisting/download", "/api/v2/state-version-outputs/nonexisting",
-                               "/api/v2/workspaces/nonexisting/state-versions", "/api/v2/workspaces/nonexisting/current-state-version",
-                               "/api/v2/workspaces/nonexisting/current-state-version-outputs"}) {
+    EXPECT_EQ((co_await stage.post(all, body, "user-eve")).status, 422)
+        << "the body is judged first, and says nothing about the workspace";
+    for (const char* absent :
+         {"/api/v2/state-versions/nonexisting", "/api/v2/state-versions/nonexisting/outputs",
+          "/api/v2/state-versions/nonexisting/download", "/api/v2/state-version-outputs/nonexisting",
+          "/api/v2/workspaces/nonexisting/state-versions",
+          "/api/v2/workspaces/nonexisting/current-state-version",
+          "/api/v2/workspaces/nonexisting/current-state-version-outputs"}) {
       EXPECT_EQ((co_await stage.get(absent)).status, 404) << absent;
     }
   });

@@ -25,7 +25,8 @@ struct Stage : test::Stage {
     states.add_routes(router);
   }
   Task<> lock_for(std::string kind, std::string owner) {
-    co_await sql("UPDATE terrane.workspaces SET lock_kind = '" + kind + "', lock_owner = '" + owner + "' WHERE id = 'ws-1'");
+    co_await sql("UPDATE terrane.workspaces SET lock_kind = '" + kind + "', lock_owner = '" + owner +
+                 "' WHERE id = 'ws-1'");
   }
   Task<TestAnswer> create(json::object attributes, std::string as = "user-ann") {
     json::object body = test_document("state-versions", std::move(attributes));
@@ -33,7 +34,8 @@ struct Stage : test::Stage {
   }
   /// With the bytes in the document.
   Task<TestAnswer> write(std::int64_t serial, std::string bytes, json::object more = {}) {
-    json::object attributes{{"serial", serial}, {"md5", md5_of(bytes)}, {"lineage", "line"}, {"state", base64(bytes)}};
+    json::object attributes{
+        {"serial", serial}, {"md5", md5_of(bytes)}, {"lineage", "line"}, {"state", base64(bytes)}};
     for (auto& [key, value] : more) attributes[key] = value;
     co_return co_await create(std::move(attributes));
   }
@@ -58,24 +60,35 @@ TEST(StateApi, InlineStateIsCurrentAtOnce) {
     TestAnswer made = co_await stage.write(3, "{\"serial\": 3}", {{"json-state", base64("{}")}});
     EXPECT_EQ(made.status, 201) << made.body;
     EXPECT_TRUE(made.text("/data/id").starts_with("sv-"));
-    json::object expected{{"serial", 3},           {"lineage", "line"},          {"md5", md5_of("{\"serial\": 3}")},
-                          {"size", 13},            {"status", "finalized"},      {"intermediate", false},
-                          {"recovered", false},    {"resources-processed", false}, {"terraform-version", nullptr},
-                          {"resources", json::array{}}, {"parse-error", nullptr}};
-    for (const auto& [key, value] : expected) EXPECT_EQ(made.at("/data/attributes/" + std::string(key)), value) << key;
+    json::object expected{{"serial", 3},
+                          {"lineage", "line"},
+                          {"md5", md5_of("{\"serial\": 3}")},
+                          {"size", 13},
+                          {"status", "finalized"},
+                          {"intermediate", false},
+                          {"recovered", false},
+                          {"resources-processed", false},
+                          {"terraform-version", nullptr},
+                          {"resources", json::array{}},
+                          {"parse-error", nullptr}};
+    for (const auto& [key, value] : expected)
+      EXPECT_EQ(made.at("/data/attributes/" + std::string(key)), value) << key;
     EXPECT_FALSE(made.at("/data/attributes").as_object().contains("hosted-state-upload-url"));
     EXPECT_EQ(made.text("/data/relationships/created-by/data/id"), "user-ann");
     EXPECT_TRUE(made.at("/data/relationships/run/data").is_null());
     object::Grant grant = stage.grant_of(made.text("/data/attributes/hosted-state-download-url"));
     EXPECT_EQ(grant.access, object::Access::read);
-    EXPECT_EQ(stage.archivist_role.bytes(grant.object.text()), "{\"serial\": 3}") << "exactly the bytes that were sent";
+    EXPECT_EQ(stage.archivist_role.bytes(grant.object.text()), "{\"serial\": 3}")
+        << "exactly the bytes that were sent";
     EXPECT_EQ(co_await stage.current_id(), made.text("/data/id"));
     TestAnswer shown = co_await stage.get("/api/v2/state-versions/" + made.text("/data/id"));
     EXPECT_EQ(shown.at("/data"), made.at("/data"));
     TestAnswer download = co_await stage.get("/api/v2/state-versions/" + made.text("/data/id") + "/download");
     EXPECT_EQ(download.status, 302);
     EXPECT_EQ(stage.grant_of(std::string(*download.headers.find("Location"))).object, grant.object);
-    EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.outbox WHERE queue = 'terrane.services'"), "1") << "the parser is told";
+    EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.outbox WHERE queue = 'terrane.services'"),
+              "1")
+        << "the parser is told";
   });
 }
 
@@ -100,11 +113,13 @@ TEST(StateApi, HostedStateIsCurrentWithItsRawBytes) {
     EXPECT_EQ(co_await stage.current_id(), "404") << "the JSON form alone makes no state";
     EXPECT_EQ(co_await stage.upload(raw.object, md5_of(bytes), 3), Upload::done);
     EXPECT_EQ(co_await stage.current_id(), made.text("/data/id"));
-    EXPECT_EQ(co_await stage.upload(raw.object, md5_of(bytes), 3), Upload::done) << "a repeat changes nothing";
+    EXPECT_EQ(co_await stage.upload(raw.object, md5_of(bytes), 3), Upload::done)
+        << "a repeat changes nothing";
     TestAnswer shown = co_await stage.get(one);
     EXPECT_EQ(shown.text("/data/attributes/status"), "finalized");
     EXPECT_EQ(shown.at("/data/attributes/size"), json::value(3));
-    EXPECT_FALSE(shown.at("/data/attributes").as_object().contains("hosted-state-upload-url")) << "the URL is gone";
+    EXPECT_FALSE(shown.at("/data/attributes").as_object().contains("hosted-state-upload-url"))
+        << "the URL is gone";
     EXPECT_EQ(co_await stage.upload(Id<Object>("obj-cv1"), "m", 10), Upload::not_a_state);
   });
 }
@@ -120,7 +135,9 @@ TEST(StateApi, OtherBytesThanAnnouncedAreNoState) {
     EXPECT_EQ(co_await stage.upload(raw.object, md5_of("other"), 5), Upload::wrong_md5);
     EXPECT_EQ(co_await stage.upload(raw.object, md5_of("abc"), 3), Upload::discarded) << "discarded for good";
     EXPECT_EQ(co_await stage.current_id(), "404");
-    EXPECT_EQ((co_await stage.get("/api/v2/state-versions/" + made.text("/data/id"))).text("/data/attributes/status"), "discarded");
+    EXPECT_EQ((co_await stage.get("/api/v2/state-versions/" + made.text("/data/id")))
+                  .text("/data/attributes/status"),
+              "discarded");
   });
 }
 
@@ -140,7 +157,8 @@ TEST(StateApi, SerialAndLineageDecide) {
   run([](Stage& stage) -> Task<> {
     co_await stage.lock_for("users", "user-ann");
     // An unuploaded one is no obstacle.
-    EXPECT_EQ((co_await stage.create({{"serial", 1}, {"md5", md5_of("one")}, {"lineage", "line"}})).status, 201);
+    EXPECT_EQ((co_await stage.create({{"serial", 1}, {"md5", md5_of("one")}, {"lineage", "line"}})).status,
+              201);
     TestAnswer first = co_await stage.write(1, "one");
     EXPECT_EQ(first.status, 201);
     TestAnswer again = co_await stage.write(1, "one");
@@ -172,14 +190,17 @@ TEST(StateApi, OnlyTheLocksOwnerWrites) {
     co_await stage.lock_for("users", "user-root");
     TestAnswer by_other = co_await stage.write(1, "x");
     EXPECT_EQ(by_other.status, 409);
-    EXPECT_NE(by_other.text("/errors/0/detail").find("is locked by User root"), std::string::npos) << by_other.body;
+    EXPECT_NE(by_other.text("/errors/0/detail").find("is locked by User root"), std::string::npos)
+        << by_other.body;
     co_await stage.lock_for("runs", "run-1");
-    EXPECT_NE((co_await stage.write(1, "x")).text("/errors/0/detail").find("is locked by Run run-1"), std::string::npos);
+    EXPECT_NE((co_await stage.write(1, "x")).text("/errors/0/detail").find("is locked by Run run-1"),
+              std::string::npos);
     json::object attributes{{"serial", 1}, {"md5", md5_of("x")}, {"state", base64("x")}};
     EXPECT_EQ((co_await stage.create(attributes, "run-1")).status, 404) << "a run's token writes nothing";
     EXPECT_EQ((co_await stage.create(attributes, "org-1")).status, 404);
     co_await stage.lock_for("teams", "team-1");
-    EXPECT_EQ((co_await stage.create(attributes, "user-ann")).status, 409) << "the team's lock is not its member's";
+    EXPECT_EQ((co_await stage.create(attributes, "user-ann")).status, 409)
+        << "the team's lock is not its member's";
     EXPECT_EQ((co_await stage.create(attributes, "team-1")).status, 201);
     EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.state_versions"), "1");
   });
@@ -192,7 +213,8 @@ TEST(StateApi, AnOutageLeavesNothingHalf) {
     EXPECT_EQ((co_await stage.write(1, "x")).status, 503);
     EXPECT_EQ(co_await stage.value("SELECT string_agg(status, ',') FROM terrane.state_versions"), "discarded")
         << "a pending one would keep the workspace locked";
-    EXPECT_EQ((co_await stage.create({{"serial", 1}, {"md5", md5_of("x")}})).status, 201) << "making one needs no archivist";
+    EXPECT_EQ((co_await stage.create({{"serial", 1}, {"md5", md5_of("x")}})).status, 201)
+        << "making one needs no archivist";
     stage.archivist_role.set_away(false);
     EXPECT_EQ((co_await stage.write(1, "x")).status, 201);
   });
@@ -202,15 +224,19 @@ TEST(StateApi, NamesARunOfItsWorkspaceOnly) {
   run([](Stage& stage) -> Task<> {
     co_await stage.lock_for("users", "user-ann");
     auto with_run = [&](std::string id) -> Task<TestAnswer> {
-      json::object body = test_document("state-versions", {{"serial", 1}, {"md5", md5_of("x")}, {"state", base64("x")}});
-      body["data"].as_object()["relationships"] = parse_json(R"({"run": {"data": {"type": "runs", "id": ")" + id + "\"}}}");
+      json::object body =
+          test_document("state-versions", {{"serial", 1}, {"md5", md5_of("x")}, {"state", base64("x")}});
+      body["data"].as_object()["relationships"] =
+          parse_json(R"({"run": {"data": {"type": "runs", "id": ")" + id + "\"}}}");
       co_return co_await stage.post(all, std::move(body));
     };
     TestAnswer made = co_await with_run("run-1");
     EXPECT_EQ(made.status, 201) << made.body;
     EXPECT_EQ(made.text("/data/relationships/run/data/id"), "run-1");
-    co_await stage.sql("INSERT INTO terrane.runs (id, workspace_id, configuration_version_id, message, terraform_version, epoch)"
-                       " VALUES ('run-9', 'ws-9', 'cv-9', 'm', '1.0.0', 1)");
+    co_await stage.sql(
+        "INSERT INTO terrane.runs (id, workspace_id, configuration_version_id, message, terraform_version, "
+        "epoch)"
+        " VALUES ('run-9', 'ws-9', 'cv-9', 'm', '1.0.0', 1)");
     for (const char* bad : {"run-9", "run-none"}) {
       TestAnswer refused = co_await with_run(bad);
       EXPECT_EQ(refused.status, 422) << bad;
@@ -244,7 +270,9 @@ TEST(StateApi, RefusesBadInput) {
     }
     TestAnswer nothing = co_await stage.create({});
     EXPECT_NE(nothing.body.find("param is missing or the value is empty: serial"), std::string::npos);
-    EXPECT_EQ((co_await stage.create({{"serial", 1}, {"md5", md5}, {"lineage", std::string("\0", 1)}})).status, 422);
+    EXPECT_EQ(
+        (co_await stage.create({{"serial", 1}, {"md5", md5}, {"lineage", std::string("\0", 1)}})).status,
+        422);
     for (const char* body : {"", "{", "[]", R"({"data": []})", R"({"data": {"type": "runs"}})"}) {
       int status = (co_await stage.call(Method::post, all, body)).status;
       EXPECT_TRUE(status == 400 || status == 422) << body;

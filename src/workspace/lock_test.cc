@@ -27,18 +27,26 @@ struct Stage : test::Stage {
   }
   /// Puts the lock into the hands of run-1, with a job of the given phase and status.
   Task<> lock_by_run(std::string phase, std::string status) {
-    co_await sql("INSERT INTO terrane.nodes (id, name, incarnation, capacity) VALUES ('n', 'n', 'i', 1) ON CONFLICT DO NOTHING");
+    co_await sql(
+        "INSERT INTO terrane.nodes (id, name, incarnation, capacity) VALUES ('n', 'n', 'i', 1) ON CONFLICT "
+        "DO NOTHING");
     co_await sql("DELETE FROM terrane.jobs");
     co_await sql("UPDATE terrane.workspaces SET lock_kind = 'runs', lock_owner = 'run-1' WHERE id = 'ws-1'");
     co_await sql(
-        "INSERT INTO terrane.jobs (id, run_id, workspace_id, phase, attempt, priority, position, status, epoch, node_id, log_segment)"
-        " VALUES ('job-1', 'run-1', 'ws-1', '" + phase + "', 1, 1, 1, '" + status + "', 1, 'n', 1)");
+        "INSERT INTO terrane.jobs (id, run_id, workspace_id, phase, attempt, priority, position, status, "
+        "epoch, node_id, log_segment)"
+        " VALUES ('job-1', 'run-1', 'ws-1', '" +
+        phase + "', 1, 1, 1, '" + status + "', 1, 'n', 1)");
   }
   /// A state whose upload has not come, created so long ago.
   Task<> pending_upload(std::string age) {
-    co_await sql("INSERT INTO terrane.objects (id, kind, workspace_id, workspace) VALUES ('obj-s', 'state', 'ws-1', 'ws-1')");
-    co_await sql("INSERT INTO terrane.state_versions (id, workspace_id, serial, md5, object_id, created_at)"
-                 " VALUES ('sv-1', 'ws-1', 1, 'm', 'obj-s', now() - interval '" + age + "')");
+    co_await sql(
+        "INSERT INTO terrane.objects (id, kind, workspace_id, workspace) VALUES ('obj-s', 'state', 'ws-1', "
+        "'ws-1')");
+    co_await sql(
+        "INSERT INTO terrane.state_versions (id, workspace_id, serial, md5, object_id, created_at)"
+        " VALUES ('sv-1', 'ws-1', 1, 'm', 'obj-s', now() - interval '" +
+        age + "')");
   }
 };
 
@@ -50,7 +58,8 @@ TEST(WorkspaceLock, IsTakenAndFreed) {
     EXPECT_EQ(locked.status, 200) << locked.body;
     EXPECT_EQ(locked.at("/data/attributes/locked"), json::value(true));
     EXPECT_EQ(locked.text("/data/attributes/locked-reason"), "plain form");
-    EXPECT_EQ(locked.at("/data/relationships/locked-by/data"), parse_json(R"({"id": "user-ann", "type": "users"})"));
+    EXPECT_EQ(locked.at("/data/relationships/locked-by/data"),
+              parse_json(R"({"id": "user-ann", "type": "users"})"));
     EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-1")).at("/data"), locked.at("/data"));
 
     std::string text = co_await stage.refusal(lock);
@@ -61,7 +70,9 @@ TEST(WorkspaceLock, IsTakenAndFreed) {
     EXPECT_TRUE(freed.at("/data/attributes/locked-reason").is_null());
     EXPECT_TRUE(freed.at("/data/relationships/locked-by").is_null());
 
-    TestAnswer again = co_await stage.post(lock, parse_json(R"({"data": {"type": "", "attributes": {"reason": "as go-tfe sends it"}}})").as_object());
+    TestAnswer again = co_await stage.post(
+        lock,
+        parse_json(R"({"data": {"type": "", "attributes": {"reason": "as go-tfe sends it"}}})").as_object());
     EXPECT_EQ(again.text("/data/attributes/locked-reason"), "as go-tfe sends it");
     co_await stage.post(unlock);
     EXPECT_EQ((co_await stage.call(Method::post, lock, "")).status, 200) << "no body, no reason";
@@ -80,7 +91,8 @@ TEST(WorkspaceLock, IsFreedByItsOwnerOnly) {
     EXPECT_NE(text.find("is locked by User ann"), std::string::npos) << text;
     text = co_await stage.refusal(unlock, "team-1");
     EXPECT_NE(text.find("is locked by User"), std::string::npos) << text;
-    EXPECT_EQ((co_await stage.post(unlock, {}, "org-1")).status, 404) << "an organization's token holds no lock";
+    EXPECT_EQ((co_await stage.post(unlock, {}, "org-1")).status, 404)
+        << "an organization's token holds no lock";
     EXPECT_EQ((co_await stage.post(force_unlock, {}, "user-root")).status, 200);
 
     TestAnswer by_team = co_await stage.post(lock, {}, "team-1");
@@ -101,14 +113,16 @@ TEST(WorkspaceLock, IsFreedByItsOwnerOnly) {
 
 TEST(WorkspaceLock, OfARunIsForcedUnlessItExecutes) {
   run([](Stage& stage) -> Task<> {
-    for (auto [phase, status] : {std::pair("plan", "claimed"), std::pair("apply", "claimed"), std::pair("apply", "queued")}) {
+    for (auto [phase, status] :
+         {std::pair("plan", "claimed"), std::pair("apply", "claimed"), std::pair("apply", "queued")}) {
       co_await stage.lock_by_run(phase, status);
       std::string text = co_await stage.refusal(force_unlock);
       EXPECT_NE(text.find("run-1"), std::string::npos) << text;
       EXPECT_NE(text.find("Cancel"), std::string::npos) << text;
       EXPECT_EQ(co_await stage.value("SELECT lock_owner FROM terrane.workspaces WHERE id = 'ws-1'"), "run-1");
     }
-    for (auto [phase, status] : {std::pair("plan", "finished"), std::pair("apply", "lost"), std::pair("plan", "queued")}) {
+    for (auto [phase, status] :
+         {std::pair("plan", "finished"), std::pair("apply", "lost"), std::pair("plan", "queued")}) {
       co_await stage.lock_by_run(phase, status);
       EXPECT_EQ((co_await stage.post(force_unlock)).status, 200) << phase << status;
       EXPECT_EQ(co_await stage.value("SELECT lock_owner FROM terrane.workspaces WHERE id = 'ws-1'"), "");
@@ -117,7 +131,8 @@ TEST(WorkspaceLock, OfARunIsForcedUnlessItExecutes) {
     co_await stage.lock_by_run("plan", "claimed");
     co_await stage.sql("UPDATE terrane.workspaces SET lock_owner = 'run-planned' WHERE id = 'ws-1'");
     EXPECT_EQ((co_await stage.post(force_unlock)).status, 200);
-    co_await stage.sql("UPDATE terrane.workspaces SET lock_kind = 'users', lock_owner = 'user-bob' WHERE id = 'ws-1'");
+    co_await stage.sql(
+        "UPDATE terrane.workspaces SET lock_kind = 'users', lock_owner = 'user-bob' WHERE id = 'ws-1'");
     EXPECT_EQ((co_await stage.post(force_unlock)).status, 200);
   });
 }
@@ -136,7 +151,8 @@ TEST(WorkspaceLock, WaitsForAnUploadUnlessForced) {
 
     // One older than its URL counts as discarded, and must not become current later.
     co_await stage.post(lock);
-    co_await stage.sql("UPDATE terrane.state_versions SET status = 'pending', created_at = now() - interval '61 minutes'");
+    co_await stage.sql(
+        "UPDATE terrane.state_versions SET status = 'pending', created_at = now() - interval '61 minutes'");
     EXPECT_EQ((co_await stage.post(unlock)).status, 200);
     EXPECT_EQ(co_await state(), "discarded");
   });
@@ -148,7 +164,8 @@ TEST(WorkspaceLock, BadInput) {
     EXPECT_EQ((co_await stage.call(Method::post, lock, "[]")).status, 422);
     EXPECT_EQ((co_await stage.call(Method::post, lock, std::string(70'000, ' '))).status, 413);
     EXPECT_EQ((co_await stage.call(Method::post, lock, "{\"reason\": \"a\\u0000\"}")).status, 422);
-    EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-1")).at("/data/attributes/locked"), json::value(false));
+    EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-1")).at("/data/attributes/locked"),
+              json::value(false));
   });
 }
 

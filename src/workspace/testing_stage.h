@@ -1,5 +1,6 @@
 #pragma once
-// What tests of workspaces and of what stands on them share: a database with a few principals, and their tokens.
+// What tests of workspaces and of what stands on them share: a database with a few principals, and their
+// tokens.
 #include <optional>
 #include <string>
 
@@ -12,8 +13,8 @@
 
 namespace terrane::workspace::test {
 
-/// ann owns acme, bob belongs to it without rights, eve owns evil, root is site admin; ws-1 and ws-2 are acme's,
-/// ws-9 is evil's. run-1 is a run of ws-1 that has ended.
+/// ann owns acme, bob belongs to it without rights, eve owns evil, root is site admin; ws-1 and ws-2 are
+/// acme's, ws-9 is evil's. run-1 is a run of ws-1 that has ended.
 constexpr const char* rows = R"sql(
   INSERT INTO terrane.installation (id, mode, hostname, system_identifier, timeline) VALUES ('i', 'demo', 'terrane.test', 's', 1);
   INSERT INTO terrane.users (id, username, email, is_site_admin) VALUES
@@ -55,16 +56,18 @@ struct Stage {
   /// Makes the tokens; call it first.
   Task<> prepare() {
     postgres::Tx tx = co_await database.begin();
-    for (auto [kind, owner] : {std::pair("user", "user-ann"), std::pair("user", "user-bob"), std::pair("user", "user-eve"),
-                               std::pair("user", "user-root"), std::pair("team", "team-1"), std::pair("organization", "org-1"),
-                               std::pair("run", "run-1")}) {
+    for (auto [kind, owner] :
+         {std::pair("user", "user-ann"), std::pair("user", "user-bob"), std::pair("user", "user-eve"),
+          std::pair("user", "user-root"), std::pair("team", "team-1"), std::pair("organization", "org-1"),
+          std::pair("run", "run-1")}) {
       user::NewToken made = co_await tokens.create(tx, kind, owner, std::nullopt, std::nullopt, std::nullopt);
       token_of[owner] = made.token.reveal();
     }
     co_await tx.commit();
   }
 
-  Task<api::TestAnswer> call(http::Method method, std::string path, std::string body, std::string as = "user-ann") {
+  Task<api::TestAnswer> call(http::Method method, std::string path, std::string body,
+                             std::string as = "user-ann") {
     co_return co_await client->call(method, std::move(path), std::move(body), token_of[as]);
   }
   Task<api::TestAnswer> get(std::string path, std::string as = "user-ann") {

@@ -108,6 +108,8 @@ class Api {
   Task<http::Response> update_by_name(http::Request& request);
   Task<http::Response> remove(http::Request& request);
   Task<http::Response> remove_by_name(http::Request& request);
+  Task<http::Response> safe_delete(http::Request& request);
+  Task<http::Response> safe_delete_by_name(http::Request& request);
   Task<http::Response> lock(http::Request& request);
   Task<http::Response> unlock(http::Request& request);
   Task<http::Response> force_unlock(http::Request& request);
@@ -117,7 +119,9 @@ class Api {
   Task<http::Response> replace_consumers(http::Request& request);
 
   Task<http::Response> update_one(http::Request& request, std::string id);
-  Task<http::Response> remove_one(http::Request& request, std::string id);
+  /// Whether a deletion may take resources' state with it.
+  enum class Deletion { whatever_it_manages, nothing_managed };
+  Task<http::Response> remove_one(http::Request& request, std::string id, Deletion deletion);
   Task<std::string> id_by_name(postgres::Tx& tx, const http::Request& request);
 
   postgres::Database& database_;

@@ -59,6 +59,10 @@ UPDATE terrane.workspaces w
           FROM jsonb_populate_record(w, $2::jsonb) p)
  WHERE w.id = $1
 
+-- name: workspace_current_state
+SELECT s.resources_processed, s.parse_error FROM terrane.workspaces w JOIN terrane.state_versions s ON s.id = w.current_state_version_id
+ WHERE w.id = $1
+
 -- name: workspace_delete
 DELETE FROM terrane.workspaces WHERE id = $1
 

@@ -74,6 +74,10 @@ void Api::add_routes(http::Router& router) {
               api::bind<&Api::update_by_name>(this)});
   router.add({Method::del, "/api/v2/organizations/:organization/workspaces/:name",
               api::bind<&Api::remove_by_name>(this)});
+  router.add({Method::post, "/api/v2/organizations/:organization/workspaces/:name/actions/safe-delete",
+              api::bind<&Api::safe_delete_by_name>(this)});
+  router.add(
+      {Method::post, "/api/v2/workspaces/:id/actions/safe-delete", api::bind<&Api::safe_delete>(this)});
   router.add({Method::get, "/api/v2/workspaces/:id", api::bind<&Api::show>(this)});
   router.add({Method::patch, "/api/v2/workspaces/:id", api::bind<&Api::update>(this)});
   router.add({Method::del, "/api/v2/workspaces/:id", api::bind<&Api::remove>(this)});
@@ -110,9 +114,8 @@ Task<http::Response> Api::list(http::Request& request) {
   if (!rows.empty()) {
     total = rows[0].integer("total");
   } else {
-    postgres::Result count =
-        co_await tx.run(sql::workspace_count,
-                        postgres::Params::of(organization.id, name, project, organization.manage, own));
+    postgres::Result count = co_await tx.run(
+        sql::workspace_count, postgres::Params::of(organization.id, name, project, organization.manage, own));
     total = count[0].integer("total");
   }
   json::array data;
@@ -207,17 +210,49 @@ Task<http::Response> Api::update_one(http::Request& request, std::string id) {
 }
 
 Task<http::Response> Api::remove(http::Request& request) {
-  co_return co_await remove_one(request, request.parameter("id"));
+  co_return co_await remove_one(request, request.parameter("id"), Deletion::whatever_it_manages);
 }
 
 Task<http::Response> Api::remove_by_name(http::Request& request) {
   postgres::Tx tx = co_await database_.begin();
   std::string id = co_await id_by_name(tx, request);
   co_await tx.commit();
-  co_return co_await remove_one(request, id);
+  co_return co_await remove_one(request, id, Deletion::whatever_it_manages);
 }
 
-Task<http::Response> Api::remove_one(http::Request& request, std::string id) {
+Task<http::Response> Api::safe_delete(http::Request& request) {
+  co_return co_await remove_one(request, request.parameter("id"), Deletion::nothing_managed);
+}
+
+Task<http::Response> Api::safe_delete_by_name(http::Request& request) {
+  postgres::Tx tx = co_await database_.begin();
+  std::string id = co_await id_by_name(tx, request);
+  co_await tx.commit();
+  co_return co_await remove_one(request, id, Deletion::nothing_managed);
+}
+
+namespace {
+
+/// Throws Error{conflict}, in the words that clients look for, while a workspace may manage resources.
+Task<> require_nothing_managed(postgres::Tx& tx, const Workspace& workspace) {
+  if (workspace.locked())
+    throw Error(Code::conflict, "Unable to delete workspace. " + lock_description(workspace));
+  postgres::Result state = co_await tx.run(sql::workspace_current_state, postgres::Params::of(workspace.id));
+  if (state.empty()) co_return;
+  if (!state[0].boolean("resources_processed"))
+    throw Error(Code::conflict, "The workspace's current state is still being processed. Try again.");
+  if (!state[0].is_null("parse_error"))
+    throw Error(Code::conflict,
+                "The workspace's current state could not be read, so it may manage resources.");
+  if (workspace.resource_count > 0) {
+    throw Error(Code::conflict, "The workspace manages " + std::to_string(workspace.resource_count) +
+                                    " resources. Destroy them first, or delete it by force.");
+  }
+}
+
+}  // namespace
+
+Task<http::Response> Api::remove_one(http::Request& request, std::string id, Deletion deletion) {
   postgres::Tx tx = co_await database_.begin();
   Visible seen = co_await require(tx, api::principal(request), id, RowLock::yes);
   if (!seen.access.destroy) throw Error(Code::not_found, "");
@@ -227,6 +262,7 @@ Task<http::Response> Api::remove_one(http::Request& request, std::string id) {
                                     executing[0].string("phase") +
                                     " in this workspace. Cancel it before you delete the workspace.");
   }
+  if (deletion == Deletion::nothing_managed) co_await require_nothing_managed(tx, seen.workspace);
   co_await tx.run(sql::workspace_delete_objects, postgres::Params::of(id));
   co_await tx.run(sql::workspace_delete, postgres::Params::of(id));
   co_await tx.commit();

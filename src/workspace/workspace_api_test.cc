@@ -56,7 +56,8 @@ TEST(WorkspaceApi, MakesOneWithDefaults) {
                           {"vcs-repo", nullptr},
                           {"tag-names", json::array{}},
                           {"resource-count", 0}};
-    for (const auto& [key, value] : expected) EXPECT_EQ(made.at("/data/attributes/" + std::string(key)), value) << key;
+    for (const auto& [key, value] : expected)
+      EXPECT_EQ(made.at("/data/attributes/" + std::string(key)), value) << key;
     for (const char* time : {"created-at", "updated-at", "latest-change-at"})
       EXPECT_TRUE(parse_time(made.text("/data/attributes/" + std::string(time)))) << time;
     EXPECT_EQ(made.text("/data/relationships/organization/data/id"), "acme");
@@ -74,18 +75,32 @@ TEST(WorkspaceApi, MakesOneWithDefaults) {
 TEST(WorkspaceApi, TellsEveryPermission) {
   run([](Stage& stage) -> Task<> {
     // Every name that clients read, and the platform's own.
-    const std::vector<std::string> names{
-        "can-destroy",         "can-force-unlock",  "can-lock",           "can-manage-run-tasks",   "can-queue-apply",
-        "can-queue-destroy",   "can-queue-run",     "can-read-settings",  "can-unlock",             "can-update",
-        "can-update-variable", "can-force-delete",  "can-read-variable",  "can-read-run",           "can-read-state-versions",
-        "can-read-state-outputs", "can-create-state-versions"};
+    const std::vector<std::string> names{"can-destroy",
+                                         "can-force-unlock",
+                                         "can-lock",
+                                         "can-manage-run-tasks",
+                                         "can-queue-apply",
+                                         "can-queue-destroy",
+                                         "can-queue-run",
+                                         "can-read-settings",
+                                         "can-unlock",
+                                         "can-update",
+                                         "can-update-variable",
+                                         "can-force-delete",
+                                         "can-read-variable",
+                                         "can-read-run",
+                                         "can-read-state-versions",
+                                         "can-read-state-outputs",
+                                         "can-create-state-versions"};
     TestAnswer owner = co_await stage.get("/api/v2/workspaces/ws-1");
     TestAnswer organization = co_await stage.get("/api/v2/workspaces/ws-1", "org-1");
     TestAnswer of_run = co_await stage.get("/api/v2/workspaces/ws-1", "run-1");
     EXPECT_EQ(owner.at("/data/attributes/permissions").as_object().size(), names.size());
-    const std::set<std::string> not_of_organization{"can-manage-run-tasks", "can-queue-run", "can-queue-apply", "can-queue-destroy",
+    const std::set<std::string> not_of_organization{"can-manage-run-tasks", "can-queue-run",
+                                                    "can-queue-apply", "can-queue-destroy",
                                                     "can-create-state-versions"};
-    const std::set<std::string> of_runs{"can-read-settings", "can-read-run", "can-read-state-versions", "can-read-state-outputs"};
+    const std::set<std::string> of_runs{"can-read-settings", "can-read-run", "can-read-state-versions",
+                                        "can-read-state-outputs"};
     for (const std::string& name : names) {
       const std::string pointer = "/data/attributes/permissions/" + name;
       EXPECT_EQ(owner.at(pointer), json::value(name != "can-manage-run-tasks")) << name;
@@ -118,7 +133,8 @@ TEST(WorkspaceApi, TakesAllSettings) {
     TestAnswer changed = co_await stage.update(settings);
     settings.erase("name");
     for (const TestAnswer& answer : {made, changed}) {
-      for (const auto& [key, value] : settings) EXPECT_EQ(answer.at("/data/attributes/" + std::string(key)), value) << key;
+      for (const auto& [key, value] : settings)
+        EXPECT_EQ(answer.at("/data/attributes/" + std::string(key)), value) << key;
       EXPECT_EQ(answer.at("/data/attributes/operations"), json::value(false));
     }
     EXPECT_EQ(changed.text("/data/attributes/name"), "y");
@@ -130,7 +146,8 @@ TEST(WorkspaceApi, ChangesOnlyWhatIsGiven) {
     TestAnswer before = co_await stage.get("/api/v2/workspaces/ws-1");
     TestAnswer nothing = co_await stage.update({});
     EXPECT_EQ(nothing.status, 200);
-    TestAnswer described = co_await stage.update({{"description", "d"}, {"source", "mine"}, {"locked", true}, {"resource-count", 7}});
+    TestAnswer described = co_await stage.update(
+        {{"description", "d"}, {"source", "mine"}, {"locked", true}, {"resource-count", 7}});
     EXPECT_EQ(described.status, 200) << described.body;
     json::object expected = before.at("/data/attributes").as_object();
     json::object after = described.at("/data/attributes").as_object();
@@ -168,7 +185,8 @@ TEST(WorkspaceApi, MovesBetweenProjectsOfItsOrganization) {
   run([](Stage& stage) -> Task<> {
     auto with_project = [](const char* id, json::object attributes) {
       json::object body = test_document("workspaces", std::move(attributes));
-      json::value relation = parse_json(std::string(R"({"project": {"data": {"type": "projects", "id": ")") + id + "\"}}}");
+      json::value relation =
+          parse_json(std::string(R"({"project": {"data": {"type": "projects", "id": ")") + id + "\"}}}");
       body["data"].as_object()["relationships"] = relation;
       return body;
     };
@@ -180,7 +198,8 @@ TEST(WorkspaceApi, MovesBetweenProjectsOfItsOrganization) {
       EXPECT_EQ((co_await stage.patch("/api/v2/workspaces/ws-1", with_project(bad, {}))).status, 404) << bad;
       EXPECT_EQ((co_await stage.post(all, with_project(bad, {{"name", "y"}}))).status, 404) << bad;
     }
-    EXPECT_EQ((co_await stage.get(all + "?filter[project][id]=prj-2")).at("/meta/pagination/total-count"), json::value(2));
+    EXPECT_EQ((co_await stage.get(all + "?filter[project][id]=prj-2")).at("/meta/pagination/total-count"),
+              json::value(2));
   });
 }
 
@@ -236,7 +255,8 @@ TEST(WorkspaceApi, ListsInPages) {
     auto names = [](const TestAnswer& answer) {
       std::vector<std::string> out;
       const json::value data = answer.at("/data");
-      for (const json::value& item : data.as_array()) out.emplace_back(item.at_pointer("/attributes/name").as_string());
+      for (const json::value& item : data.as_array())
+        out.emplace_back(item.at_pointer("/attributes/name").as_string());
       return out;
     };
     TestAnswer whole = co_await stage.get(all);
@@ -249,8 +269,10 @@ TEST(WorkspaceApi, ListsInPages) {
     EXPECT_TRUE(beyond.at("/data").as_array().empty());
     EXPECT_EQ(beyond.at("/meta/pagination/current-page"), json::value(999));
     EXPECT_EQ(beyond.at("/meta/pagination/total-count"), json::value(6));
-    EXPECT_EQ(names(co_await stage.get(all + "?search[name]=ABC")), (std::vector<std::string>{"ABC-3", "abc-1", "abc-2"}));
-    EXPECT_EQ(names(co_await stage.get(all + "?search[name]=%25")), std::vector<std::string>{}) << "no pattern language";
+    EXPECT_EQ(names(co_await stage.get(all + "?search[name]=ABC")),
+              (std::vector<std::string>{"ABC-3", "abc-1", "abc-2"}));
+    EXPECT_EQ(names(co_await stage.get(all + "?search[name]=%25")), std::vector<std::string>{})
+        << "no pattern language";
     EXPECT_EQ((co_await stage.get(all + "?page[size]=0")).status, 400);
   });
 }
@@ -259,10 +281,13 @@ TEST(WorkspaceApi, ListsOnlyWhatMayBeSeen) {
   run([](Stage& stage) -> Task<> {
     auto total = [&](std::string as) -> Task<std::string> {
       TestAnswer answer = co_await stage.get(all, std::move(as));
-      co_return answer.text("/meta/pagination/total-count") + "/" + std::to_string(answer.at("/data").as_array().size());
+      co_return answer.text("/meta/pagination/total-count") + "/" +
+          std::to_string(answer.at("/data").as_array().size());
     };
-    for (const char* who : {"user-ann", "user-root", "team-1", "org-1"}) EXPECT_EQ(co_await total(who), "2/2") << who;
-    EXPECT_EQ(co_await total("user-bob"), "0/0") << "a member without rights sees no workspace, not even their number";
+    for (const char* who : {"user-ann", "user-root", "team-1", "org-1"})
+      EXPECT_EQ(co_await total(who), "2/2") << who;
+    EXPECT_EQ(co_await total("user-bob"), "0/0")
+        << "a member without rights sees no workspace, not even their number";
     EXPECT_EQ(co_await total("run-1"), "1/1") << "a run sees its own";
     co_await stage.sql("INSERT INTO terrane.remote_state_consumers VALUES ('ws-2', 'ws-1')");
     EXPECT_EQ(co_await total("run-1"), "2/2") << "and what shares with it";
@@ -276,34 +301,43 @@ TEST(WorkspaceApi, ListsOnlyWhatMayBeSeen) {
 TEST(WorkspaceApi, HidesItselfFromStrangers) {
   run([](Stage& stage) -> Task<> {
     const std::string one = "/api/v2/workspaces/ws-1";
-    std::vector<std::pair<Method, std::string>> routes{{Method::get, one},
-                                                       {Method::patch, one},
-                                                       {Method::del, one},
-                                                       {Method::get, all + "/one"},
-                                                       {Method::patch, all + "/one"},
-                                                       {Method::del, all + "/one"},
-                                                       {Method::post, one + "/actions/lock"},
-                                                       {Method::post, one + "/actions/unlock"},
-                                                       {Method::post, one + "/actions/force-unlock"},
-                                                       {Method::get, one + "/relationships/remote-state-consumers"},
-                                                       {Method::post, one + "/relationships/remote-state-consumers"},
-                                                       {Method::patch, one + "/relationships/remote-state-consumers"},
-                                                       {Method::del, one + "/relationships/remote-state-consumers"}};
+    std::vector<std::pair<Method, std::string>> routes{
+        {Method::get, one},
+        {Method::patch, one},
+        {Method::del, one},
+        {Method::get, all + "/one"},
+        {Method::patch, all + "/one"},
+        {Method::del, all + "/one"},
+        {Method::post, one + "/actions/safe-delete"},
+        {Method::post, all + "/one/actions/safe-delete"},
+        {Method::post, one + "/actions/lock"},
+        {Method::post, one + "/actions/unlock"},
+        {Method::post, one + "/actions/force-unlock"},
+        {Method::get, one + "/relationships/remote-state-consumers"},
+        {Method::post, one + "/relationships/remote-state-consumers"},
+        {Method::patch, one + "/relationships/remote-state-consumers"},
+        {Method::del, one + "/relationships/remote-state-consumers"}};
     EXPECT_EQ(routes.size() + 2, stage.router.rows().size()) << "every route but list and create";
     for (const auto& [method, path] : routes) {
       // A body that each of them takes.
-      std::string body = path.ends_with("consumers") ? R"({"data": []})" : path.ends_with("lock") ? "{}" : R"({"data": {}})";
+      std::string body = path.ends_with("consumers") ? R"({"data": []})"
+                         : path.ends_with("lock")    ? "{}"
+                                                     : R"({"data": {}})";
       for (const char* who : {"user-eve", "user-bob"}) {
-        EXPECT_EQ((co_await stage.call(method, path, body, who)).status, 404) << http::name(method) << path << who;
+        EXPECT_EQ((co_await stage.call(method, path, body, who)).status, 404)
+            << http::name(method) << path << who;
       }
       EXPECT_EQ((co_await stage.call(method, path, body, "nobody")).status, 401) << path;
-      std::string absent = path.starts_with(one) ? "/api/v2/workspaces/ws-nothing" + path.substr(one.size()) : all + "/nothing";
+      std::string absent = path.starts_with(one) ? "/api/v2/workspaces/ws-nothing" + path.substr(one.size())
+                                                 : all + "/nothing" + path.substr(all.size() + 4);
       EXPECT_EQ((co_await stage.call(method, absent, body)).status, 404) << absent;
     }
     // Who may only read may change nothing.
     for (const auto& [method, path] : routes) {
       if (method == Method::get) continue;
-      std::string body = path.ends_with("consumers") ? R"({"data": []})" : path.ends_with("lock") ? "{}" : R"({"data": {}})";
+      std::string body = path.ends_with("consumers") ? R"({"data": []})"
+                         : path.ends_with("lock")    ? "{}"
+                                                     : R"({"data": {}})";
       EXPECT_EQ((co_await stage.call(method, path, body, "run-1")).status, 404) << http::name(method) << path;
     }
     EXPECT_EQ((co_await stage.create({{"name", "x"}}, "user-bob")).status, 404);
@@ -333,10 +367,46 @@ TEST(WorkspaceApi, DeletesWithAllThatBelongsToIt) {
     EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-1")).status, 404);
     EXPECT_EQ((co_await stage.del("/api/v2/workspaces/ws-1")).status, 404);
     EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.runs"), "0");
-    EXPECT_EQ(co_await stage.value("SELECT string_agg(DISTINCT status, ',') FROM terrane.objects WHERE workspace = 'ws-1'"), "deleted");
+    EXPECT_EQ(co_await stage.value(
+                  "SELECT string_agg(DISTINCT status, ',') FROM terrane.objects WHERE workspace = 'ws-1'"),
+              "deleted");
     EXPECT_EQ(co_await stage.value("SELECT status FROM terrane.objects WHERE workspace = 'ws-9'"), "live");
-    EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-2", "run-1")).status, 401) << "its runs' tokens are nobody's";
+    EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-2", "run-1")).status, 401)
+        << "its runs' tokens are nobody's";
     EXPECT_EQ((co_await stage.del(all + "/two")).status, 204);
+  });
+}
+
+TEST(WorkspaceApi, DeletesSafelyOnlyWhatManagesNothing) {
+  run([](Stage& stage) -> Task<> {
+    const std::string safe = "/api/v2/workspaces/ws-1/actions/safe-delete";
+    auto refusal = [&](std::string path) -> Task<std::string> {
+      TestAnswer answer = co_await stage.post(std::move(path));
+      EXPECT_EQ(answer.status, 409) << answer.body;
+      co_return answer.text("/errors/0/detail");
+    };
+    co_await stage.post("/api/v2/workspaces/ws-1/actions/lock");
+    std::string text = co_await refusal(safe);
+    EXPECT_NE(text.find("locked"), std::string::npos) << "clients look for the word: " << text;
+    co_await stage.post("/api/v2/workspaces/ws-1/actions/unlock");
+    co_await stage.sql(R"sql(
+      INSERT INTO terrane.objects (id, kind, workspace_id, workspace, status) VALUES ('obj-s', 'state', 'ws-1', 'ws-1', 'live');
+      INSERT INTO terrane.state_versions (id, workspace_id, serial, md5, object_id, status) VALUES ('sv-1', 'ws-1', 1, 'm', 'obj-s', 'finalized');
+      UPDATE terrane.workspaces SET current_state_version_id = 'sv-1' WHERE id = 'ws-1')sql");
+    text = co_await refusal(safe);
+    EXPECT_NE(text.find("being processed"), std::string::npos) << text;
+    co_await stage.sql(
+        "UPDATE terrane.state_versions SET resources_processed = true, parse_error = 'no JSON'");
+    co_await refusal(safe);
+    co_await stage.sql(
+        "UPDATE terrane.state_versions SET parse_error = NULL, resources = '[{\"address\": \"a.b\"}]'");
+    text = co_await refusal(all + "/one/actions/safe-delete");
+    EXPECT_EQ(text.find("locked"), std::string::npos) << text;
+    EXPECT_EQ(text.find("being processed"), std::string::npos) << text;
+    co_await stage.sql("UPDATE terrane.state_versions SET resources = '[]'");
+    EXPECT_EQ((co_await stage.post(safe)).status, 204);
+    EXPECT_EQ((co_await stage.post(all + "/two/actions/safe-delete")).status, 204) << "one without a state";
+    EXPECT_EQ(co_await stage.value("SELECT string_agg(id, ',') FROM terrane.workspaces"), "ws-9");
   });
 }
 
@@ -363,7 +433,8 @@ TEST(WorkspaceApi, SharesItsStateWithConsumers) {
     TestAnswer page = co_await stage.get(path + "?page[size]=1&page[number]=2");
     EXPECT_EQ(page.at("/data").as_array().size(), 1U);
     EXPECT_EQ(page.at("/meta/pagination/total-count"), json::value(2));
-    EXPECT_EQ((co_await stage.call(Method::del, path, json::serialize(list({extra, "ws-none"})))).status, 204);
+    EXPECT_EQ((co_await stage.call(Method::del, path, json::serialize(list({extra, "ws-none"})))).status,
+              204);
     EXPECT_EQ(co_await shown(), "ws-2 ");
     EXPECT_EQ((co_await stage.patch(path, list({extra}))).status, 204);
     EXPECT_EQ(co_await shown(), extra + " ");
@@ -372,7 +443,8 @@ TEST(WorkspaceApi, SharesItsStateWithConsumers) {
       EXPECT_EQ((co_await stage.patch(path, list({"ws-2", bad}))).status, 404) << bad;
     }
     EXPECT_EQ(co_await shown(), extra + " ") << "all or nothing";
-    for (const char* bad : {"{}", "[]", R"({"data": {}})", R"({"data": [5]})", R"({"data": [{"id": 5}]})", "{"}) {
+    for (const char* bad :
+         {"{}", "[]", R"({"data": {}})", R"({"data": [5]})", R"({"data": [{"id": 5}]})", "{"}) {
       for (Method method : {Method::post, Method::patch, Method::del}) {
         int status = (co_await stage.call(method, path, bad)).status;
         EXPECT_TRUE(status == 400 || status == 422) << bad << status;

@@ -235,6 +235,7 @@ class Uploads(BadInput):
         url = self.api.current_state(workspace)["attributes"]["hosted-state-download-url"]
         self.assertEqual(self.api.request("PUT", url, b"overwritten").status, 404)
         self.assertEqual(self.api.state_bytes(workspace), state)
+        self.api.unlock(workspace)
 
     def test_life_of_a_url_cannot_be_prolonged(self):
         # It is in the token, signed: to say more than was granted is a forgery.

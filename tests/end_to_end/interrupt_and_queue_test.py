@@ -27,7 +27,7 @@ class Interrupt(Case):
         self.assert_unlocked()
 
     def test_that_is_not_confirmed_changes_nothing(self):
-        cli = self.cli(slow_plan(5))
+        cli = self.cli(slow_plan(4))
         with cli.terminal("apply") as terminal:
             terminal.expect("Initializing plugins and modules...")
             run = self.newest_run()["id"]
@@ -41,7 +41,7 @@ class Interrupt(Case):
         self.assert_unlocked()
 
     def test_of_a_speculative_plan_only_stops_watching(self):
-        cli = self.cli(slow_plan(5))
+        cli = self.cli(slow_plan(4))
         with cli.terminal("plan") as terminal:
             terminal.expect("will not stop the plan running remotely")
             terminal.expect("Initializing plugins and modules...")

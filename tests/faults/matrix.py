@@ -2,12 +2,13 @@
 
 import base64
 import os
+import signal
 import time
 from typing import Callable
 
 from common.wait import wait_for
 
-from ground import ROLES, SUPERVISOR, VICTIMS, Ground, alive
+from ground import VICTIMS, Ground, kill
 from report import Report, Row
 from subject import Subject, Workspace, insist
 
@@ -22,6 +23,8 @@ SHOWN = {FETCHING: "planning", PLANNING: "planning", UPLOADING_PLAN: "planning",
 THERE: dict[str, Callable[[Subject], bool]] = {
     FETCHING: Subject.is_fetching, PLANNING: Subject.is_planning, UPLOADING_PLAN: Subject.is_uploading_plan,
     WAITING: Subject.is_waiting, APPLYING: Subject.is_applying, UPLOADING_STATE: Subject.is_uploading_state}
+
+HELD_FROM = {UPLOADING_PLAN: PLANNING, UPLOADING_STATE: APPLYING}
 
 AS_IF_NOTHING = "applied, nothing redone"
 
@@ -38,16 +41,33 @@ class Matrix:
 
     def kill_at(self, victim: str, moment: str, workspace: Workspace) -> None:
         for attempt in range(ATTEMPTS):
-            subject = workspace.start()
-            with subject:
-                if self.meet(subject, moment) and self.is_at(subject, moment):
-                    old = self.ground.kill(victim)
-                    killed = time.monotonic()
+            with workspace.start() as subject:
+                old = self.hit(victim, moment, subject)
+                killed = time.monotonic()
+                if old:
                     back = self.ground.wait_back(victim, old)
                     self.judge(victim, moment, subject, killed, back)
                     return
                 subject.wait("applied")
         raise AssertionError(f"{moment} was over {ATTEMPTS} times before {victim} could be hit")
+
+    def hit(self, victim: str, moment: str, subject: Subject) -> int | None:
+        """Kills the victim at the moment and gives the pid it had; nothing when the moment was over before.
+
+        An upload is held up in its middle: whoever takes it stands still, from shortly before until the victim is dead.
+        """
+        if moment not in HELD_FROM:
+            there = self.meet(subject, moment) and self.is_at(subject, moment)
+            return self.ground.kill(victim) if there else None
+        if not self.meet(subject, HELD_FROM[moment]):
+            return None
+        taker = self.ground.pid("archivist")
+        kill([taker], signal.SIGSTOP)
+        try:
+            there = self.meet(subject, moment) and self.is_at(subject, moment)
+            return self.ground.kill(victim) if there else None
+        finally:
+            kill([taker], signal.SIGCONT)
 
     def meet(self, subject: Subject, moment: str) -> bool:
         """Waits for the moment; false when the run has passed it."""
@@ -125,9 +145,9 @@ def whole(ground: Ground, report: Report) -> None:
     lasting = {PLANNING: Workspace(ground, "planning", plan_seconds=4),
                WAITING: Workspace(ground, "waiting"),
                APPLYING: Workspace(ground, "applying", ticks=12)}
-    brief = {FETCHING: Workspace(ground, "fetching", ticks=2, ballast=os.urandom(48_000_000)),
-             UPLOADING_PLAN: Workspace(ground, "uploading-plan", ticks=2, bulk=random_text(12)),
-             UPLOADING_STATE: Workspace(ground, "uploading-state", ticks=2, bulk=random_text(12))}
+    brief = {FETCHING: Workspace(ground, "fetching", ticks=2, ballast=os.urandom(24_000_000)),
+             UPLOADING_PLAN: Workspace(ground, "uploading-plan", plan_seconds=1, ticks=2, bulk=random_text(3)),
+             UPLOADING_STATE: Workspace(ground, "uploading-state", ticks=6, bulk=random_text(3))}
     for victim in VICTIMS:
         report.guard(f"{victim} killed while planning, waiting and applying",
                      lambda: matrix.kill_under(victim, lasting))

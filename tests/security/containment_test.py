@@ -97,6 +97,7 @@ class Siege:
     def _files(self) -> list[Attack]:
         data = self.data
         shadow = as_user(NOBODY, NOBODY, [grp.getgrnam("shadow").gr_gid], [])
+        worker, core = as_account("terrane-worker", []), as_account("terrane", [])
         own = Path(tempfile.mkdtemp(prefix="stand-in-", dir=world.public))
         own.chmod(0o777)
         program = own / "program"
@@ -106,29 +107,31 @@ class Siege:
             Attack("passwords of the host", "read", {"path": "/etc/shadow", "marker": "root:"}, user=shadow),
             Attack("users of the host", "read", {"path": "/etc/passwd", "marker": "root:"}),
             Attack("name of the host", "read", {"path": "/etc/hostname", "marker": ""}),
-            Attack("public part of the data directory", "read", {"path": f"{data}/status.json", "marker": "postgres"}),
+            Attack("public part of the data directory", "read",
+                   {"path": f"{data}/status.json", "marker": "postgres"}),
             Attack("configuration of the worker", "read",
-                   {"path": f"{data}/etc/worker-1.json", "marker": "amqp_password"}, user=as_account("terrane-worker", [])),
+                   {"path": f"{data}/etc/worker-1.json", "marker": "amqp_password"}, user=worker),
             Attack("configuration of web", "read", {"path": f"{data}/etc/web.json", "marker": "vault_token"},
-                   user=as_account("terrane", [])),
-            Attack("key of the server's certificate", "read", {"path": f"{data}/tls/server.key", "marker": "PRIVATE KEY"},
-                   user=as_account("terrane", [])),
-            Attack("key of the node's certificate", "read", {"path": f"{data}/tls/worker-1.key", "marker": "PRIVATE KEY"},
-                   user=as_account("terrane-worker", [])),
+                   user=core),
+            Attack("key of the server's certificate", "read",
+                   {"path": f"{data}/tls/server.key", "marker": "PRIVATE KEY"}, user=core),
+            Attack("key of the node's certificate", "read",
+                   {"path": f"{data}/tls/worker-1.key", "marker": "PRIVATE KEY"}, user=worker),
             Attack("files of PostgreSQL", "read", {"path": f"{data}/postgres/data/PG_VERSION", "marker": "15"},
                    user=as_account("terrane-store", [])),
             Attack("cookie of RabbitMQ", "read", {"path": f"{data}/rabbitmq/.erlang.cookie", "marker": ""},
                    user=as_account("terrane-store", [])),
             Attack("key material of vault", "search", {"roots": [f"{data}/vault-keys"], "marker_hex": ""},
                    user=as_account("terrane-vault", [])),
-            Attack("blobs", "search", {"roots": [f"{data}/blobs"], "marker_hex": ""}, user=as_account("terrane", [])),
+            Attack("blobs", "search", {"roots": [f"{data}/blobs"], "marker_hex": ""}, user=core),
             Attack("spools", "search", {"roots": [f"{data}/spool"], "marker_hex": self.victim_run.encode().hex()},
-                   user=as_account("terrane-worker", [])),
+                   user=worker),
             Attack("change the system", "write", {"path": "/usr/bin"}, {"path": str(own)}),
             Attack("change the configuration of the system", "write", {"path": "/etc"}, {"path": str(own)}),
             Attack("change the engine for all", "write", {"path": "/run/terrane/engine"}, {"path": str(own)}),
             Attack("change the providers for all", "write", {"path": "/run/terrane/providers"}, {"path": str(own)}),
-            Attack("change the platform's program", "write", {"path": "/run/terrane/bin/terrane"}, {"path": str(program)}),
+            Attack("change the platform's program", "write", {"path": "/run/terrane/bin/terrane"},
+                   {"path": str(program)}),
         ]
 
     def _other_runs(self) -> list[Attack]:
@@ -144,7 +147,8 @@ class Siege:
             Attack("files of another run", "search", {"roots": places, "marker_hex": marker},
                    {"roots": [str(directory)]}, victim),
             Attack("arguments of another run", "processes", {"marker_hex": marker, "parts": ["cmdline"]}, user=victim),
-            Attack("environment of another run", "processes", {"marker_hex": marker, "parts": ["environ"]}, user=victim),
+            Attack("environment of another run", "processes", {"marker_hex": marker, "parts": ["environ"]},
+                   user=victim),
             Attack("another run's files by its processes", "processes",
                    {"marker_hex": marker, "parts": [f"root/{inside}", "cwd/secret.txt"]}, user=victim),
             Attack("processes of others", "foreign_process", {}),
@@ -173,15 +177,16 @@ class Siege:
             for host in ("127.0.0.1", "10.0.2.2"):
                 attacks.append(Attack(f"{service} on the host's loopback by {host}", "connect",
                                       {"host": host, "port": port, **rest}, {"host": "127.0.0.1"}))
-        attacks.append(Attack("web past the relay", "connect", {"host": "10.0.2.2", "port": self.site.port, "tls": True},
-                              {"host": "127.0.0.1"}))
+        attacks.append(Attack("web past the relay", "connect",
+                              {"host": "10.0.2.2", "port": self.site.port, "tls": True}, {"host": "127.0.0.1"}))
         return attacks
 
     def _network(self) -> list[Attack]:
         http = {"send": GET, "expect": "stand-in"}
         return [
             Attack("the metadata address", "connect", {"host": networks.METADATA, "port": 80, **http}),
-            Attack("the metadata address, mapped", "connect", {"host": f"::ffff:{networks.METADATA}", "port": 80, **http}),
+            Attack("the metadata address, mapped", "connect",
+                   {"host": f"::ffff:{networks.METADATA}", "port": 80, **http}),
             Attack("a private address", "connect", {"host": networks.PRIVATE_HOST, "port": networks.PORT, **http}),
             Attack("the host's own address", "connect", {"host": networks.OWN_ADDRESS, "port": networks.PORT, **http}),
         ]

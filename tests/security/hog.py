@@ -94,6 +94,12 @@ def endless() -> None:
     time.sleep(600)
 
 
+def kill_all() -> None:
+    """Kills every process that this one may."""
+    print("kills all", flush=True)
+    os.kill(-1, signal.SIGKILL)
+
+
 def daemon(name: str) -> None:
     """Leaves a process behind that nobody is to notice."""
     subprocess.Popen([PYTHON, "-c", "import time; time.sleep(600)", name], start_new_session=True,
@@ -106,10 +112,12 @@ def victim(marker: str) -> None:
     for place in (".", "/tmp", os.environ["HOME"]):
         (Path(place) / "secret.txt").write_text(marker)
     os.environ["SECRET"] = marker
-    os.execv(PYTHON, [PYTHON, "-c", "import signal; print('holds', flush=True); signal.pause()", marker])
+    hold = "import signal; print('holds', flush=True); signal.pause()"
+    os.execv(PYTHON, [PYTHON, "-c", hold, marker])
 
 
-WHAT = {what.__name__: what for what in (memory, processes, disk, files, log, spin, stubborn, endless, daemon, victim)}
+WHAT = {what.__name__: what for what in (
+    memory, processes, disk, files, log, spin, stubborn, endless, kill_all, daemon, victim)}
 
 if __name__ == "__main__":
     WHAT[sys.argv[1]](*sys.argv[2:])

@@ -37,7 +37,8 @@ class LimitCase(Case):
         workspace = self.api.make_workspace("demo", self.name)
         self.workspace = workspace["id"]
         hog = (HERE / "hog.py").read_text()
-        configuration = self.api.make_configuration(self.workspace, {"main.tf": CONFIGURATION % attack, "hog.py": hog})
+        files = {"main.tf": CONFIGURATION % attack, "hog.py": hog}
+        configuration = self.api.make_configuration(self.workspace, files)
         return self.api.make_run(self.workspace, configuration, auto_apply=True)
 
     def end(self, run: dict, status: str, seconds: float = 120) -> dict:
@@ -54,7 +55,9 @@ class LimitCase(Case):
     def assert_nothing_made_is_lost(self, run: dict) -> None:
         """What was made before the attack is in the state, or listed for import; and the workspace is free."""
         answer = self.api.request("GET", f"/api/v2/workspaces/{self.workspace}/current-state-version")
-        kept = [resource["name"] for resource in self.api.state(self.workspace)["resources"]] if answer.status == 200 else []
+        kept = []
+        if answer.status == 200:
+            kept = [resource["name"] for resource in self.api.state(self.workspace)["resources"]]
         if "before" not in kept:
             apply = self.api.phase(run["id"], "apply")
             imports = self.api.request("GET", f"/api/v2/applies/{apply['id']}/import-list")
@@ -132,7 +135,8 @@ class Time(LimitCase):
         uid = (self.site.data / "sandbox" / "runs" / run["id"]).stat().st_uid
 
         def stopped() -> bool:
-            return any(") T " in (Path("/proc") / str(pid) / "stat").read_text() for pid in processes_with("/tofu", uid))
+            states = [Path(f"/proc/{pid}/stat").read_text() for pid in processes_with("/tofu", uid)]
+            return any(") T " in state for state in states)
         wait_for("the engine is stopped", stopped, 30)
 
 
@@ -167,6 +171,28 @@ class Leftovers(LimitCase):
         run = self.start(f"daemon {self.name}-inside")
         self.end(run, "applied")
         wait_for("nothing of the run lives", lambda: not processes_with(f"{self.name}-inside"), 10)
+
+
+class Kill(LimitCase):
+    def test_killing_all_kills_only_the_run(self):
+        lonely = 64999  # a uid that nothing else has
+        bystander = subprocess.Popen(as_user(lonely, lonely, [], ["sleep", "600"]))
+        self.addCleanup(bystander.wait)
+        self.addCleanup(bystander.kill)
+        wait_for("the other process runs", lambda: bystander.pid in processes_with("sleep", lonely))
+        subprocess.run(as_user(lonely, lonely, [], [PYTHON, str(world.public / "hog.py"), "kill_all"]), check=False)
+        self.assertEqual(bystander.wait(timeout=10), -signal.SIGKILL)
+        run = self.start("kill_all")
+        self.assertIn("signal 9", self.end(run, "errored")["error-message"])
+        self.assert_nothing_made_is_lost(run)
+
+
+class Host(LimitCase):
+    alone = True
+
+    def test_mounts_of_the_host_stay(self):
+        self.end(self.start("files /tmp 3"), "applied")
+        self.assertIn(f" {world.inner_mount} ", Path("/proc/self/mounts").read_text())
 
 
 class AnotherRun(LimitCase):

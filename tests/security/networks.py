@@ -2,7 +2,7 @@
 
 The suite's own namespace plays the host of the installation. A second one plays the world outside: another host
 with a public, a private and the metadata address. Neither has a way to the machine's real network, so no attack can
-reach a real address, contained or not.
+reach a real address, contained or not. Its mounts are its own as well: nothing is left of them, whatever happens.
 """
 
 import os
@@ -22,11 +22,11 @@ ABSTRACT = "@terrane-stand-in"
 
 
 def enter() -> None:
-    """Starts this program again in a network namespace of its own, unless it is there already."""
+    """Starts this program again in namespaces of its own, network and mounts, unless it is there already."""
     if os.environ.get(MARK):
         return
     os.environ[MARK] = "1"
-    os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
+    os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, *sys.argv])
 
 
 class Networks:

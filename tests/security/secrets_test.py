@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import gzip
+import json
 import os
 import secrets
 import signal
@@ -15,7 +16,7 @@ from typing import Iterator
 
 from common.api import document
 from common.wait import wait_for
-from world import HERE, ORGANIZATION, PYTHON, Case, Once, processes_with, world
+from world import ORGANIZATION, PYTHON, Case, Once, processes_with, world
 
 CONFIGURATION = '''# {configuration}
 variable "plain" {{}}
@@ -85,9 +86,9 @@ def files_below(directory: Path) -> Iterator[Path]:
 
 
 def database_dump() -> bytes:
-    site = world.site
-    place = [f"--host={site.data}/postgres/sock", f"--port={next((site.data / 'postgres' / 'sock').glob('.s.PGSQL.*[0-9]')).name.split('.')[-1]}",
-             "--username=admin"]
+    data = world.site.data
+    port = json.loads((data / "generated.json").read_text())["postgres_port"]
+    place = [f"--host={data}/postgres/sock", f"--port={port}", "--username=admin"]
     tools = Path("/usr/lib/postgresql/15/bin")
     subprocess.run([tools / "psql", *place, "-q", "-c", "CHECKPOINT", "terrane"], check=True, stdin=subprocess.DEVNULL)
     return subprocess.run([tools / "pg_dump", *place, "terrane"], check=True, capture_output=True).stdout
@@ -103,7 +104,10 @@ class Redis:
 
     def command(self, *words: str | bytes):
         encoded = [word.encode() if isinstance(word, str) else word for word in words]
-        self._socket.sendall(b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded))
+        lines = [b"*%d" % len(encoded)]
+        for word in encoded:
+            lines += [b"$%d" % len(word), word]
+        self._socket.sendall(b"\r\n".join([*lines, b""]))
         return self._answer()
 
     def _answer(self):
@@ -171,7 +175,8 @@ class Planted:
                              "configuration", "file")
         user = self.api.get("/account/details")["id"]
         token = document("authentication-tokens", {"description": "planted"})
-        self.secrets["token of a user"] = self.api.post(f"/users/{user}/authentication-tokens", token)["attributes"]["token"]
+        made = self.api.post(f"/users/{user}/authentication-tokens", token)
+        self.secrets["token of a user"] = made["attributes"]["token"]
         self.secrets["token of the admin"] = site.token
         self.in_commands = Watch(self.secrets)
         with self.in_commands:

@@ -111,8 +111,8 @@ class Theft:
         self.own, self.other = own, other
         self.names = [*requests_on(own, user), *requests_on_other(other)]
         admin = {"url": f"https://{world.site.hostname}", "token": world.site.token}
-        self.outside = attack_outside(
-            self._orders({**requests_on(spare, user), **requests_on_other(spare_other)}, admin), as_user(NOBODY, NOBODY, [], []))
+        control = self._orders({**requests_on(spare, user), **requests_on_other(spare_other)}, admin)
+        self.outside = attack_outside(control, as_user(NOBODY, NOBODY, [], []))
         self.allowed = {"read the own workspace": ("GET", f"/api/v2/workspaces/{own.id}", None, own.name),
                         "read the own state": ("GET", f"/api/v2/state-versions/{own.state}/download", None, own.secret)}
         platform = {"url": f"https://{world.site.hostname}"}
@@ -120,7 +120,8 @@ class Theft:
         orders = self._orders({**requests_on(own, user), **requests_on_other(other), **self.allowed,
                                "a forged URL": ("GET", forged, None, "")}, platform)
         configuration = api.make_configuration(own.id, {
-            "main.tf": CONFIGURATION, "attack.py": (HERE / "attack.py").read_text(), "attacks.json": json.dumps(orders)})
+            "main.tf": CONFIGURATION, "attack.py": (HERE / "attack.py").read_text(),
+            "attacks.json": json.dumps(orders)})
         self.before = api.current_state(own.id)["attributes"]["serial"]
         run = api.make_run(own.id, configuration, auto_apply=True)["id"]
         api.wait_run(run, "applied")
@@ -161,7 +162,8 @@ class RunToken(Case):
 
     def test_left_no_trace(self):
         held = theft.get()
-        self.assertEqual([one["attributes"]["key"] for one in self.api.get(f"/workspaces/{held.own.id}/vars")], ["unused"])
+        variables = self.api.get(f"/workspaces/{held.own.id}/vars")
+        self.assertEqual([variable["attributes"]["key"] for variable in variables], ["unused"])
         self.assertFalse(self.api.get(f"/workspaces/{held.own.id}")["attributes"]["auto-apply"])
         self.assertEqual(len(self.api.runs(held.own.id)), 2)
         self.assertEqual(self.api.get(f"/workspaces/{held.other.id}")["attributes"]["name"], held.other.name)

@@ -38,6 +38,7 @@ class World:
     site: Installation
     networks: Networks
     public: Path  # a directory that every user may read, with the hostile programs
+    inner_mount: Path  # of the host, in one that is shared
     more_sites: list[Installation]  # of single cases
 
     def set_up(self) -> None:
@@ -47,10 +48,25 @@ class World:
         self.public.chmod(0o755)
         for name in ("attack.py", "hog.py"):
             shutil.copy(HERE / name, self.public / name)
+        self._share_mounts()
         self.networks = Networks()
         self.networks.start()
         self.site = Installation(SETTINGS)
         self.site.start()
+
+    def _share_mounts(self) -> None:
+        """Mounts as any host may have them: one that is shared, with another one in it."""
+        shared = self.public / "shared"
+        self.inner_mount = shared / "inner"
+        for place in (shared, self.inner_mount):
+            place.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "terrane-test", str(place)], check=True)
+            subprocess.run(["mount", "--make-shared", str(place)], check=True)
+
+    def _remove_public(self) -> None:
+        for place in (self.inner_mount, self.inner_mount.parent):
+            subprocess.run(["umount", str(place)], check=False, stderr=subprocess.DEVNULL)
+        shutil.rmtree(self.public)
 
     def tear_down(self, failed: bool) -> None:
         if failed and hasattr(self, "site"):
@@ -58,7 +74,7 @@ class World:
         for site in getattr(self, "more_sites", []):
             site.destroy()
         for name, end in (("site", lambda: self.site.destroy()), ("networks", lambda: self.networks.stop()),
-                          ("public", lambda: shutil.rmtree(self.public))):
+                          ("inner_mount", lambda: self._remove_public())):
             if hasattr(self, name):
                 end()
 
