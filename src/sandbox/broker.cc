@@ -132,7 +132,7 @@ void Broker::Impl::prepare() {
   phases = std::make_unique<Phases>(
       executor, Phases::Options{runs.records(), runs.base(), options.after_grace}, cgroups);
   phases->recover();
-  if (access(options.slirp.c_str(), X_OK) != 0) {
+  if (!options.slirp.empty() && access(options.slirp.c_str(), X_OK) != 0) {
     log::warn("slirp4netns is missing, so sandboxes have no network", {{"path", options.slirp.string()}});
   }
   HoldPlan plan;

@@ -102,19 +102,27 @@ Task<std::string> JobApi::post(const Lease* lease, std::string target, std::stri
 }
 
 Task<NodeAnswer> JobApi::report_node(std::string node, std::string name, std::string incarnation,
-                                     std::size_t capacity, std::vector<std::string> jobs) {
-  json::object body{
-      {"name", name}, {"incarnation", incarnation}, {"capacity", capacity}, {"jobs", json::value_from(jobs)}};
+                                     std::size_t capacity, std::vector<std::string> jobs,
+                                     std::vector<std::string> kept) {
+  json::object body{{"name", name},
+                    {"incarnation", incarnation},
+                    {"capacity", capacity},
+                    {"jobs", json::value_from(jobs)},
+                    {"kept", json::value_from(kept)}};
   std::string text = co_await post(nullptr, "/job/v1/nodes/" + node, json::serialize(body));
   json::object answer = object_of(text);
   NodeAnswer out;
   out.draining = find_bool(answer, "draining").value_or(false);
   out.epoch = find_int(answer, "epoch").value_or(0);
-  if (const json::array* closed = find_array(answer, "closed")) {
-    for (const json::value& id : *closed) {
-      if (id.is_string()) out.closed.emplace_back(id.get_string());
+  auto read = [&answer](std::string_view name, std::vector<std::string>& into) {
+    const json::array* ids = find_array(answer, name);
+    if (!ids) return;
+    for (const json::value& id : *ids) {
+      if (id.is_string()) into.emplace_back(id.get_string());
     }
-  }
+  };
+  read("closed", out.closed);
+  read("ended", out.ended);
   co_return out;
 }
 

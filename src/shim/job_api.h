@@ -25,6 +25,7 @@ struct NodeAnswer {
   bool draining = false;
   std::int64_t epoch = 0;
   std::vector<std::string> closed;  ///< jobs whose lease is no longer valid
+  std::vector<std::string> ended;   ///< runs of kept directories that are over
 };
 
 /// How much of a log segment the control plane has durably.
@@ -42,7 +43,8 @@ class JobApi {
   JobApi(net::Executor executor, http::Endpoint endpoint);
 
   Task<NodeAnswer> report_node(std::string node, std::string name, std::string incarnation,
-                               std::size_t capacity, std::vector<std::string> jobs);
+                               std::size_t capacity, std::vector<std::string> jobs,
+                               std::vector<std::string> kept);
   /// Nothing when nothing waits. An answer that is lost on its way is a claim whose lease runs out.
   /// `woken_by` is for the run's trace: message or look.
   Task<std::optional<worker_protocol::Job>> claim(std::string node, std::string incarnation,

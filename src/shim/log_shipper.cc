@@ -177,17 +177,18 @@ LogShipper::~LogShipper() {
 
 void LogShipper::write(std::string_view text) {
   if (impl_->closed || impl_->dropping) return;
-  if (impl_->taken + text.size() > impl_->limit) {
-    impl_->dropping = true;
-    impl_->take(text.substr(0, impl_->limit - impl_->taken));
-    say("The log exceeds its limit of " + std::to_string(impl_->limit >> 20) +
-        " MiB. The rest of the output is not kept; the run goes on.");
-    return;
+  // The marks of the log's begin and end are never the engine's to give.
+  std::string cleaned;
+  if (text.find_first_of("\x02\x03") != std::string_view::npos) {
+    cleaned = text;
+    std::replace_if(cleaned.begin(), cleaned.end(), [](char c) { return c == '\x02' || c == '\x03'; }, ' ');
+    text = cleaned;
   }
-  if (text.find_first_of("\x02\x03") == std::string_view::npos) return impl_->take(text);
-  std::string cleaned(text);
-  std::replace_if(cleaned.begin(), cleaned.end(), [](char c) { return c == '\x02' || c == '\x03'; }, ' ');
-  impl_->take(cleaned);
+  if (impl_->taken + text.size() <= impl_->limit) return impl_->take(text);
+  impl_->dropping = true;
+  impl_->take(text.substr(0, impl_->limit - impl_->taken));
+  say("The log exceeds its limit of " + std::to_string(impl_->limit >> 20) +
+      " MiB. The rest of the output is not kept; the run goes on.");
 }
 
 void LogShipper::say(std::string_view line) {

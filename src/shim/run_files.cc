@@ -60,6 +60,13 @@ std::optional<Descriptor> RunFiles::open(std::string_view name) const {
   if (!file) return std::nullopt;
   struct stat status{};
   if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+  // A sparse file costs its writer nothing and would cost its reader hours: what says to be larger than its
+  // whole file system is none.
+  struct statvfs storage{};
+  if (::fstatvfs(root_.get(), &storage) == 0 &&
+      static_cast<std::uint64_t>(status.st_size) > storage.f_blocks * storage.f_frsize) {
+    return std::nullopt;
+  }
   return file;
 }
 

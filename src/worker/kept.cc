@@ -26,6 +26,8 @@ std::optional<std::string> KeptDirectories::take(const std::string& run) const {
   return hash && !hash->empty() ? hash : std::nullopt;
 }
 
+std::vector<std::string> KeptDirectories::all() const { return due(std::chrono::seconds(0), 0); }
+
 std::vector<std::string> KeptDirectories::due(std::chrono::seconds age, std::size_t count) const {
   std::vector<std::pair<fs::file_time_type, std::string>> records;
   std::error_code none;

@@ -18,6 +18,8 @@ class KeptDirectories {
   /// Takes the record off and returns the plan file's hash; nothing when the directory is not kept. Broken
   /// records count as none.
   std::optional<std::string> take(const std::string& run) const;
+  /// The runs whose directories are kept.
+  std::vector<std::string> all() const;
   /// The runs whose directories are due to go: older than `age`, and the oldest above `count`. Their records
   /// stay until `take`.
   std::vector<std::string> due(std::chrono::seconds age, std::size_t count) const;

@@ -53,6 +53,7 @@ struct Worker::Impl : std::enable_shared_from_this<Worker::Impl> {
 
   Task<> take_up();
   static Task<> report(std::shared_ptr<Impl> self);
+  static Task<> release_kept(std::shared_ptr<Impl> self, std::string run);
   static Task<> sweep(std::shared_ptr<Impl> self);
   static Task<> take_jobs(std::shared_ptr<Impl> self);
   Task<bool> claim_one();
@@ -134,8 +135,9 @@ Task<> Worker::Impl::report(std::shared_ptr<Impl> self) {
       for (const std::string& job : self->unreadable) {
         if (fs::exists(self->spools / job)) jobs.push_back(job);
       }
-      shim::NodeAnswer answer = co_await self->api.report_node(
-          self->options.node, self->options.name, self->incarnation, self->options.capacity, jobs);
+      shim::NodeAnswer answer =
+          co_await self->api.report_node(self->options.node, self->options.name, self->incarnation,
+                                         self->options.capacity, jobs, self->kept.all());
       bool more = !self->registered || (self->draining && !answer.draining);
       self->registered = true;
       self->draining = answer.draining;
@@ -143,6 +145,7 @@ Task<> Worker::Impl::report(std::shared_ptr<Impl> self) {
       // A closed lease needs nothing here: its shim learns the same from its next beat, and a salvage from
       // its next call.
       for (const std::string& job : answer.closed) log::info("a job's lease is closed", {{"job", job}});
+      for (const std::string& run : answer.ended) co_await release_kept(self, run);
       if (std::exchange(away, false)) log::info("the job API answers again");
       self->changed.notify();
     } catch (const Error& failure) {
@@ -156,20 +159,25 @@ Task<> Worker::Impl::report(std::shared_ptr<Impl> self) {
   }
 }
 
+/// Gives a kept run directory back, unless a phase of the run is here.
+Task<> Worker::Impl::release_kept(std::shared_ptr<Impl> self, std::string run) {
+  bool in_use = std::any_of(self->active.begin(), self->active.end(),
+                            [&](const auto& job) { return job.second == run; });
+  if (in_use) co_return;
+  try {
+    co_await self->broker.release(run);
+    self->kept.take(run);
+  } catch (const Error& failure) {
+    // A conflict: another worker's phase of the run is in there, and the directory is its business now.
+    if (failure.code() == Code::conflict) self->kept.take(run);
+    log::warn("a kept run directory was not released", {{"run", run}, {"error", failure.what()}});
+  }
+}
+
 Task<> Worker::Impl::sweep(std::shared_ptr<Impl> self) {
   while (!self->stopping) {
     for (const std::string& run : self->kept.due(self->options.keep_time, self->options.keep_count)) {
-      bool in_use = std::any_of(self->active.begin(), self->active.end(),
-                                [&](const auto& job) { return job.second == run; });
-      if (in_use) continue;
-      try {
-        co_await self->broker.release(run);
-        self->kept.take(run);
-      } catch (const Error& failure) {
-        // A conflict: another worker's phase of the run is in there, and the directory is its business now.
-        if (failure.code() == Code::conflict) self->kept.take(run);
-        log::warn("a kept run directory was not released", {{"run", run}, {"error", failure.what()}});
-      }
+      co_await release_kept(self, run);
     }
     net::Clock::time_point next = net::Clock::now() + sweep_interval;
     while (!self->stopping && net::Clock::now() < next)

@@ -80,7 +80,7 @@ class Leftovers(Case):
     alone = True
 
     def test_finished_runs_leave_nothing_behind(self):
-        """No lock, no shim, no spool; what waits for an apply may keep its directory."""
+        """No lock, no shim, no spool, and no run directory but of a run whose apply may still come."""
         workspaces = self.api.all(f"/organizations/{ORGANIZATION}/workspaces")
         runs = [run for item in workspaces for run in self.api.runs(item["id"])]
         self.assertEqual([run["id"] for run in runs if run["attributes"]["status"] not in FINAL], [])
@@ -88,6 +88,11 @@ class Leftovers(Case):
         self.assertEqual([item["relationships"]["locked-by"] for item in locked
                           if item["relationships"]["locked-by"]["data"]["type"] == "runs"], [])
         wait_for("the spools are empty", lambda: not list(self.site.data.glob("spool/*/spool/*")), 20)
+
+        def kept_without_need() -> list[str]:
+            runs = [path.stem for path in self.site.data.glob("spool/*/kept/*.json")]
+            return [run for run in runs if self.api.run(run)["attributes"]["status"] in FINAL - {"planned_and_saved"}]
+        wait_for("directories of ended runs are given back", lambda: not kept_without_need(), 20)
 
         def shims() -> list[str]:
             return [command for command in processes_of(self.site.data).values() if "terrane shim" in command]

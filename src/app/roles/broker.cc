@@ -15,6 +15,7 @@ Task<int> broker(RoleConfig config, net::Executor executor, net::Stop& stop) {
   options.worker_gid = static_cast<gid_t>(config.number("worker_gid"));
   options.binary = config.text("binary");
   options.shim_environment = {{"LANG", "C.UTF-8"}};
+  if (!config.yes("network")) options.slirp.clear();
   options.weak_limits = config.yes("weak_limits");
   if (config.yes("restrict_metadata")) options.unreachable = {"169.254.0.0/16", "fe80::/10"};
   if (config.yes("restrict_private")) {

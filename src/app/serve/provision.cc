@@ -221,6 +221,7 @@ json::object config_of(const Installation& installation, const std::string& role
     values["worker_uid"] = installation.accounts.worker.uid;
     values["worker_gid"] = installation.accounts.worker.gid;
     values["binary"] = layout.binary().string();
+    values["network"] = settings.text("TERRANE_SANDBOX_NETWORK") == "on";
     values["weak_limits"] = settings.text("TERRANE_SANDBOX_LIMITS") == "weak";
     values["restrict_metadata"] = settings.yes("TERRANE_RESTRICT_METADATA");
     values["restrict_private"] = settings.yes("TERRANE_RESTRICT_PRIVATE");
@@ -236,7 +237,6 @@ json::object config_of(const Installation& installation, const std::string& role
     values["capacity"] = settings.number("TFE_CAPACITY_CONCURRENCY");
     values["engine_store"] = installation.engine_store.string();
     values["provider_store"] = installation.provider_store.string();
-    values["network"] = settings.text("TERRANE_SANDBOX_NETWORK") == "on";
     values["platform_ca"] = (layout.tls() / "ca.pem").string();
     values["platform_address"] = settings.text("TERRANE_LISTEN");
     values["platform_port"] = settings.number("TFE_HTTPS_PORT");
