@@ -242,7 +242,16 @@ class TlsStream final : public Stream {
   }
 
   Task<> flush_some() {
-    sent(co_await socket_.async_write_some(asio::buffer(bytes_.out), asio::use_awaitable));
+    error_code failure;
+    std::size_t count = co_await socket_.async_write_some(
+        asio::buffer(bytes_.out), asio::redirect_error(asio::use_awaitable, failure));
+    if (failure) {
+      // Nothing more can be sent. Whoever goes on to read what the peer may have answered must not try: after a
+      // failed write Asio waits for an event that the kernel has reported already.
+      bytes_.out.clear();
+      throw boost::system::system_error(failure);
+    }
+    sent(count);
   }
 
   void sent(std::size_t count) {

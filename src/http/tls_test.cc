@@ -1,5 +1,6 @@
 #include "http/tls.h"
 
+#include <atomic>
 #include <gmock/gmock.h>
 #include <openssl/ssl.h>
 
@@ -190,6 +191,80 @@ TEST_F(Tls, PlainHttpAndGarbageAreRefused) {
 TEST_F(Tls, SilentHandshakeIsCut) {
   start();
   EXPECT_TRUE(test::Raw(server_->port).closed());
+}
+
+/// Bytes without end; it counts what was taken.
+class Endless final : public ByteSource {
+ public:
+  Task<std::size_t> read(std::span<char> into) override {
+    std::ranges::fill(into, 'x');
+    taken += into.size();
+    co_return into.size();
+  }
+  std::atomic<std::uint64_t> taken = 0;
+};
+
+/// A TLS server that takes one connection, and resets it when the client's upload has come to a halt: nobody
+/// reads it. As a server does that is killed.
+class Resetting {
+ public:
+  explicit Resetting(const Endless& upload) : upload_(upload), thread_([this] { serve(); }) {}
+  ~Resetting() {
+    thread_.join();
+    ::close(listener_);
+  }
+  std::uint16_t port() const { return local_port(listener_); }
+
+ private:
+  void serve() {
+    std::shared_ptr<TlsContext> context =
+        make_tls_server({certificates().server.certificate_pem, certificates().server.key_pem, ""});
+    int fd = ::accept(listener_, nullptr, nullptr);
+    std::unique_ptr<SSL, Free<SSL_free>> ssl(SSL_new(context->get()));
+    SSL_set_fd(ssl.get(), fd);
+    EXPECT_EQ(SSL_accept(ssl.get()), 1);
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    std::uint64_t before = 0;
+    for (int still = 0; still < 20 && std::chrono::steady_clock::now() < deadline;) {
+      std::uint64_t now = upload_.taken;
+      still = now > 0 && now == before ? still + 1 : 0;
+      before = now;
+      std::this_thread::sleep_for(10ms);
+    }
+    EXPECT_LT(std::chrono::steady_clock::now(), deadline);
+    ::close(fd);
+  }
+
+  const Endless& upload_;
+  int listener_ = bind_tcp("127.0.0.1", 0);
+  std::thread thread_;
+};
+
+TEST_F(Tls, AnUploadThatIsResetFailsAtOnce) {
+  Endless upload;
+  Resetting server(upload);
+  test::Loop loop;
+  std::string failure;
+  const auto began = std::chrono::steady_clock::now();
+  loop.run([&]() -> Task<> {
+    Endpoint to{.host = "localhost",
+                .port = server.port(),
+                .tls = true,
+                .ca_pem = certificates().ca.certificate_pem};
+    Client client(loop.executor(), to, {.header_time = 60s, .body_idle = 60s});
+    ClientRequest request;
+    request.method = Method::put;
+    request.stream = &upload;
+    request.stream_length = std::uint64_t{1} << 40;
+    try {
+      co_await client.send(std::move(request));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::unavailable);
+      failure = error.detail();
+    }
+  });
+  EXPECT_THAT(failure, HasSubstr("localhost port"));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 30s);
 }
 
 TEST_F(Tls, BadOptionsSayWhatIsWrong) {
