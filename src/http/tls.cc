@@ -134,7 +134,7 @@ class TlsStream final : public Stream {
     co_return taken;
   }
 
-  bool pending() const noexcept override { return !bytes_.out.empty(); }
+  bool pending() const noexcept override { return !bytes_.out.empty() && !write_failed_; }
 
   void finish() noexcept override {
     try {
@@ -246,9 +246,7 @@ class TlsStream final : public Stream {
     std::size_t count = co_await socket_.async_write_some(
         asio::buffer(bytes_.out), asio::redirect_error(asio::use_awaitable, failure));
     if (failure) {
-      // Nothing more can be sent. Whoever goes on to read what the peer may have answered must not try: after a
-      // failed write Asio waits for an event that the kernel has reported already.
-      bytes_.out.clear();
+      write_failed_ = true;
       throw boost::system::system_error(failure);
     }
     sent(count);
@@ -276,6 +274,9 @@ class TlsStream final : public Stream {
 
   asio::generic::stream_protocol::socket socket_;
   Ciphertext bytes_;
+  // Nothing more can be sent, not even an alert. Whoever reads on, for what the peer may have answered before, must
+  // not try: after a failed write Asio waits for an event that the kernel has reported already.
+  bool write_failed_ = false;
   std::shared_ptr<TlsContext> context_;
   std::unique_ptr<SSL, Free<SSL_free>> ssl_;
 };

@@ -1,6 +1,7 @@
 #include "http/tls.h"
 
 #include <atomic>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <openssl/ssl.h>
 
@@ -219,6 +220,7 @@ class Resetting {
   void serve() {
     std::shared_ptr<TlsContext> context =
         make_tls_server({certificates().server.certificate_pem, certificates().server.key_pem, ""});
+    ::fcntl(listener_, F_SETFL, 0);  // it waits for its client
     int fd = ::accept(listener_, nullptr, nullptr);
     std::unique_ptr<SSL, Free<SSL_free>> ssl(SSL_new(context->get()));
     SSL_set_fd(ssl.get(), fd);

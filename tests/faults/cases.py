@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 import matrix
+import outages
 import phases
 from ground import Ground
 from report import Report
@@ -21,5 +22,13 @@ CASES = [
     Case("one-kill", matrix.quick, in_all=False),
     Case("matrix", matrix.whole, in_quick=False),
     Case("one-process", phases.one_process),
+    Case("redis-flushed", outages.redis_flushed),
+    Case("queue-purged", outages.queue_purged),
+    Case("two-backgrounds", outages.two_backgrounds, in_quick=False),
+    Case("web-away", outages.web_away, in_quick=False),
+    Case("postgres-away", outages.postgres_away, in_quick=False),
+    Case("clock", outages.wrong_clock, in_quick=False),
+    Case("messages-alone", outages.messages_alone, in_quick=False),
     Case("whole-node", phases.whole_node),
+    Case("put-back", outages.database_put_back, in_quick=False),
 ]

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Iterator
 
 from common.installation import Installation, processes_of
 from common.wait import wait_for
@@ -89,6 +90,15 @@ def kill(pids: list[int], number: int = signal.SIGKILL) -> None:
             os.kill(pid, number)
 
 
+def run_tool(command: list[str], environment: dict[str, str] | None = None) -> str:
+    """Runs a program of the system to its end, which must be good; gives what it printed."""
+    done = subprocess.run(command, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", **(environment or {})},
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
 class Ground:
     """One installation with the means to hurt it. Use it in `with`."""
 
@@ -140,6 +150,66 @@ class Ground:
             [str(self.site.binary), "demo", "--port", str(self.site.port), "--data", str(self.site.data)],
             env=self.site.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL))
+
+    @contextlib.contextmanager
+    def stopped(self, victim: str) -> Iterator[None]:
+        """The victim, with all its processes, stands still for as long as the block takes."""
+        pids = descendants(self.pid(victim))
+        kill(pids, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            kill(pids, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def another(self, role: str, config: str, user: str, environment: dict[str, str] | None = None) -> Iterator[int]:
+        """A further process of a role, outside the supervisor; gives its pid. Its log is NAME-of-test.log."""
+        data = self.site.data
+        with open(data / "log" / f"{config}-of-test.log", "w") as log:
+            process = subprocess.Popen(
+                ["/usr/bin/setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "/usr/bin/env",
+                 *(f"{name}={value}" for name, value in (environment or {}).items()),
+                 str(data / "bin" / "terrane"), role, "--config", str(data / "etc" / f"{config}.json")],
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            yield process.pid
+            if process.poll() is not None:
+                raise AssertionError(f"the second {role} ended with {process.returncode}: "
+                                     f"{(data / 'log' / f'{config}-of-test.log').read_text()[-2000:]}")
+        finally:
+            process.kill()
+            process.wait()
+
+    def log_of_another(self, config: str) -> str:
+        return (self.site.data / "log" / f"{config}-of-test.log").read_text()
+
+    def node(self) -> str:
+        return json.loads((self.site.data / "etc" / "worker-1.json").read_text())["node"]
+
+    def drain(self, wanted: bool) -> None:
+        """Takes the node out of the hand-out of jobs, or back in."""
+        self.site.command("node", "drain" if wanted else "undrain", self.node())
+
+    def flush_redis(self) -> None:
+        run_tool(["/usr/bin/redis-cli", "-s", str(self.site.data / "redis" / "redis.sock"), "FLUSHALL"])
+
+    def purge(self, queue: str) -> None:
+        """Empties a queue of RabbitMQ, which must hold messages that nobody has been given."""
+        if self.queue_count(queue, "messages_ready") == 0:
+            raise AssertionError(f"{queue} has no messages to be purged")
+        self._rabbitmqctl("purge_queue", queue)
+
+    def queue_count(self, queue: str, column: str) -> int:
+        """A number that RabbitMQ tells of a queue: messages_ready, consumers."""
+        listed = self._rabbitmqctl("list_queues", "--no-table-headers", "name", column)
+        return next(int(line.split()[1]) for line in listed.splitlines() if line.split()[:1] == [queue])
+
+    def _rabbitmqctl(self, *arguments: str) -> str:
+        made = json.loads((self.site.data / "generated.json").read_text())
+        return run_tool(["/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", "-p", "/terrane", *arguments],
+                        {"HOME": str(self.site.data / "rabbitmq"), "RABBITMQ_NODENAME": "terrane@localhost",
+                         "ERL_EPMD_PORT": str(made["epmd_port"]), "RABBITMQ_CONF_ENV_FILE": "/dev/null"})
 
     def wait_back(self, victim: str, old: int) -> float:
         """Waits until another process does the victim's work and is ready; gives the seconds that took."""

@@ -55,12 +55,22 @@ def sanitize(preset: str) -> None:
         raise Failure(f"unit tests under {preset}: {count}")
 
 
+def faults() -> None:
+    """The whole fault matrix against the debug build."""
+    build.build("debug")
+    count = suites.run_folder("faults", "debug", "--all")
+    say(f"faults: {count}")
+    if not count.good:
+        raise Failure(f"the fault matrix: {count}")
+
+
 PARTS = {
     "format": lambda: format_sources(check=True),
     "layers": layers,
     "tidy": tidy,
     "asan": lambda: sanitize("asan"),
     "tsan": lambda: sanitize("tsan"),
+    "faults": faults,
 }
 
 

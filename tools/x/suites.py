@@ -77,6 +77,9 @@ def count_junit(text: str, status: int) -> Count:
     return count
 
 
+LONG = {"faults"}  # folders of tests/ that take too long for `x test`: parts of `x check`
+
+
 def run_unit(preset: str) -> Count:
     report = paths.build_dir(preset) / "junit.xml"
     report.unlink(missing_ok=True)
@@ -87,8 +90,8 @@ def run_unit(preset: str) -> Count:
     return count_junit(report.read_text(errors="replace"), status)
 
 
-def run_folder(name: str, preset: str) -> Count:
-    status, last_line = run_streaming([str(paths.ROOT / "tests" / name / "run")], environment(preset))
+def run_folder(name: str, preset: str, *arguments: str) -> Count:
+    status, last_line = run_streaming([str(paths.ROOT / "tests" / name / "run"), *arguments], environment(preset))
     return count_summary(last_line, status)
 
 
@@ -135,8 +138,9 @@ def run_streaming(command: list[str], environment: dict[str, str]) -> tuple[int,
 
 
 def folders() -> list[str]:
-    """The names of the folders of tests/ that have an executable `run`, sorted."""
-    return sorted(run.parent.name for run in (paths.ROOT / "tests").glob("*/run") if os.access(run, os.X_OK))
+    """The names of the folders of tests/ that have an executable `run`, sorted, without those that `x check` runs."""
+    found = (run.parent.name for run in (paths.ROOT / "tests").glob("*/run") if os.access(run, os.X_OK))
+    return sorted(name for name in found if name not in LONG)
 
 
 def test(chosen: list[str]) -> int:
