@@ -6,7 +6,7 @@ from typing import Callable
 import matrix
 import outages
 import phases
-from ground import Ground
+from ground import VICTIMS, Ground
 from report import Report
 
 
@@ -20,7 +20,8 @@ class Case:
 
 CASES = [
     Case("one-kill", matrix.quick, in_all=False),
-    Case("matrix", matrix.whole, in_quick=False),
+    *(Case(f"matrix-{victim.lower()}", matrix.of(victim), in_quick=False) for victim in VICTIMS),
+    Case("hand-out", matrix.hand_out),
     Case("one-process", phases.one_process),
     Case("redis-flushed", outages.redis_flushed),
     Case("queue-purged", outages.queue_purged),

@@ -9,14 +9,16 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, TypeVar
 
 from common.installation import Installation, processes_of
 from common.wait import wait_for
 
+Made = TypeVar("Made")
+
 # Victims by the name in the tables, and what the supervisor calls them.
 ROLES = {"web": "web", "archivist": "archivist", "vault": "vault", "services": "services",
-         "background": "background", "worker": "worker-1", "Redis": "redis", "RabbitMQ": "rabbitmq",
+         "background": "background", "worker": "worker-1", "broker": "broker", "Redis": "redis", "RabbitMQ": "rabbitmq",
          "PostgreSQL": "postgres"}
 SUPERVISOR = "supervisor"
 VICTIMS = [*ROLES, SUPERVISOR]
@@ -107,6 +109,7 @@ class Ground:
         self.site.provider_store = make_provider_store(self.site.provider_store)
         self.failed = False
         self._restarts: list[subprocess.Popen] = []
+        self._made: dict[type, object] = {}
 
     def __enter__(self) -> "Ground":
         try:
@@ -129,6 +132,12 @@ class Ground:
         if keep:
             print(f"kept: {self.site.data}", flush=True)
 
+    def once(self, kind: type[Made]) -> Made:
+        """The one object of a class that cases share, made at its first use."""
+        if kind not in self._made:
+            self._made[kind] = kind(self)
+        return self._made[kind]
+
     # Victims
 
     def pid(self, victim: str) -> int:
@@ -137,7 +146,7 @@ class Ground:
     def kill(self, victim: str) -> int:
         """kill -9; gives the pid that it had, and fails when it was not alive just before."""
         pid = self.pid(victim)
-        # The broker's own process is a shell script with the server below it.
+        # RabbitMQ's own process is a shell script with the server below it.
         pids = descendants(pid) if victim == "RabbitMQ" else [pid]
         if not alive(pid):
             raise AssertionError(f"{victim} (pid {pid}) was dead before it was killed")
@@ -196,8 +205,8 @@ class Ground:
 
     def purge(self, queue: str) -> None:
         """Empties a queue of RabbitMQ, which must hold messages that nobody has been given."""
-        if self.queue_count(queue, "messages_ready") == 0:
-            raise AssertionError(f"{queue} has no messages to be purged")
+        # RabbitMQ counts a quorum queue's messages every few seconds.
+        wait_for(f"{queue} has messages", lambda: self.queue_count(queue, "messages_ready") > 0, 30, 0.5)
         self._rabbitmqctl("purge_queue", queue)
 
     def queue_count(self, queue: str, column: str) -> int:

@@ -127,6 +127,10 @@ class Matrix:
                      lambda: any("taken up" in line and subject.run in line for line in log.read_text().splitlines()),
                      max(0.1, killed + TAKE_UP_SECONDS - time.monotonic()))
 
+    @staticmethod
+    def steps(subject: Subject, step: str) -> int:
+        return subject.trace().count(f"  {step}  ")
+
     # What must hold
 
     def judge(self, victim: str, moment: str, subject: Subject, killed: float, back: float) -> None:
@@ -139,20 +143,29 @@ class Matrix:
         self.report.add(Row(f"{victim} killed", moment, AS_IF_NOTHING, back, ended))
 
 
-def whole(ground: Ground, report: Report) -> None:
-    """Every victim at every moment."""
-    matrix = Matrix(ground, report)
-    lasting = {PLANNING: Workspace(ground, "planning", plan_seconds=4),
-               WAITING: Workspace(ground, "waiting"),
-               APPLYING: Workspace(ground, "applying", ticks=12)}
-    brief = {FETCHING: Workspace(ground, "fetching", ticks=2, ballast=os.urandom(24_000_000)),
-             UPLOADING_PLAN: Workspace(ground, "uploading-plan", plan_seconds=1, ticks=2, bulk=random_text(3)),
-             UPLOADING_STATE: Workspace(ground, "uploading-state", ticks=6, bulk=random_text(3))}
-    for victim in VICTIMS:
+class Workspaces:
+    """Those of the matrix: made once for all victims, so that their states are one long chain."""
+
+    def __init__(self, ground: Ground):
+        self.lasting = {PLANNING: Workspace(ground, "planning", plan_seconds=4),
+                        WAITING: Workspace(ground, "waiting"),
+                        APPLYING: Workspace(ground, "applying", ticks=12)}
+        self.brief = {FETCHING: Workspace(ground, "fetching", ticks=2, ballast=os.urandom(24_000_000)),
+                      UPLOADING_PLAN: Workspace(ground, "uploading-plan", plan_seconds=1, ticks=2, bulk=random_text(3)),
+                      UPLOADING_STATE: Workspace(ground, "uploading-state", ticks=6, bulk=random_text(3))}
+
+
+def of(victim: str) -> Callable[[Ground, Report], None]:
+    """One victim at every moment."""
+    def work(ground: Ground, report: Report) -> None:
+        matrix = Matrix(ground, report)
+        workspaces = ground.once(Workspaces)
         report.guard(f"{victim} killed while planning, waiting and applying",
-                     lambda: matrix.kill_under(victim, lasting))
-        for moment, workspace in brief.items():
+                     lambda: matrix.kill_under(victim, workspaces.lasting))
+        for moment, workspace in workspaces.brief.items():
             report.guard(f"{victim} killed while {moment}", lambda: matrix.kill_at(victim, moment, workspace))
+    work.__doc__ = f"{victim} is killed at every moment of a run."
+    return work
 
 
 def quick(ground: Ground, report: Report) -> None:
@@ -180,3 +193,23 @@ def quick(ground: Ground, report: Report) -> None:
     finally:
         for subject in subjects.values():
             subject.close()
+
+
+def hand_out(ground: Ground, report: Report) -> None:
+    """The worker is killed in the very moment in which it takes a job, before or after the shim has it."""
+    matrix = Matrix(ground, report)
+    for moment, status in ((PLANNING, "planning"), (APPLYING, "applying")):
+        ended = []
+        for number in range(3):
+            with Workspace(ground, f"taken-{status}-{number}", ticks=2).start() as subject:
+                wait_for(f"{subject.run} is {status}", lambda: subject.status() == status, 60, 0.001)
+                old = ground.kill("worker")
+                killed = time.monotonic()
+                ground.wait_back("worker", old)
+                subject.wait("applied", seconds=subject.workspace.rest_seconds(status) + STORE_SECONDS)
+                ended.append(time.monotonic() - killed)
+                redone, requeued = (matrix.steps(subject, step) for step in ("redo plan", "requeue apply"))
+                subject.check_trace(claim_plan=1 + redone, finish_plan=1, claim_apply=1 + requeued, finish_apply=1, fail=0)
+                subject.check_apply_log()
+                subject.check_ended()
+        report.add(Row("worker killed", f"taking the job, just {status}", "applied, once", ended=max(ended)))

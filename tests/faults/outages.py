@@ -252,6 +252,7 @@ def database_put_back(ground: Ground, report: Report) -> None:
         ground.restart_supervisor()
         ground.site.wait_until_ready(90)
         back = time.monotonic() - since
+        ground.drain(False)  # as it was when the copy was made
         for subject, moment, claims in ((applied_since, "applying in the copy, applied since", 1),
                                         (applying, "applying in the copy and still", 1),
                                         (confirmed, "apply queued in the copy, applied since", 0)):
