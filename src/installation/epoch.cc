@@ -18,7 +18,7 @@ std::string_view name(History history) {
 History compare(const Position& before, const Position& now) {
   if (before.system_identifier != now.system_identifier) return History::another_cluster;
   if (before.timeline != now.timeline) return History::another_timeline;
-  if (now.wal < before.wal || now.epoch < before.epoch) return History::went_back;
+  if (now.pulse < before.pulse || now.wal < before.wal || now.epoch < before.epoch) return History::went_back;
   return History::goes_on;
 }
 
@@ -26,7 +26,12 @@ Task<Position> position(postgres::Database& database) {
   postgres::Result rows = co_await database.query(sql::epoch_position);
   const postgres::Row row = rows[0];
   co_return Position{row.string("system_identifier"), row.integer("timeline"), row.integer("wal"),
-                     row.integer("epoch")};
+                     row.integer("epoch"), row.integer("pulse")};
+}
+
+Task<Position> advance(postgres::Database& database) {
+  co_await database.query(sql::epoch_advance);
+  co_return co_await position(database);
 }
 
 std::optional<Position> read_witness(const std::filesystem::path& file) {
@@ -35,14 +40,16 @@ std::optional<Position> read_witness(const std::filesystem::path& file) {
   if (!value.is_object()) throw Error(Code::invalid, file.string() + " must hold a JSON object.");
   const json::object& object = value.get_object();
   return Position{require_string(object, "system_identifier"), require_int(object, "timeline"),
-                  require_int(object, "wal"), require_int(object, "epoch")};
+                  require_int(object, "wal"), require_int(object, "epoch"),
+                  find_int(object, "pulse").value_or(0)};
 }
 
 void write_witness(const std::filesystem::path& file, const Position& position) {
   json::object object{{"system_identifier", position.system_identifier},
                       {"timeline", position.timeline},
                       {"wal", position.wal},
-                      {"epoch", position.epoch}};
+                      {"epoch", position.epoch},
+                      {"pulse", position.pulse}};
   net::write_file(file, json::serialize(object));
 }
 

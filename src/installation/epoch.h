@@ -16,13 +16,16 @@ struct Position {
   std::int64_t timeline = 1;
   std::int64_t wal = 0;    ///< durable bytes of the write-ahead log since its beginning
   std::int64_t epoch = 1;  ///< the installation's
+  /// Moved on by `advance` alone. A start writes so much log that an older copy soon is past the old
+  /// position; its pulse stays behind.
+  std::int64_t pulse = 0;
 };
 
 enum class History {
   goes_on,
   another_cluster,
   another_timeline,  ///< a promotion or a restore, which may have lost commits
-  went_back,         ///< durable bytes are gone: an older copy was put in place
+  went_back,         ///< commits are gone: an older copy was put in place
 };
 std::string_view name(History history);
 
@@ -31,6 +34,10 @@ History compare(const Position& before, const Position& now);
 
 /// The position of the server that answers now.
 Task<Position> position(postgres::Database& database);
+
+/// Moves the pulse on, durably, and returns the position after it: what a witness may be told. In an unbroken
+/// history the database is never behind its witness.
+Task<Position> advance(postgres::Database& database);
 
 /// Reads the witness; nothing when there is none yet. Throws Error{invalid} when the file is not one.
 std::optional<Position> read_witness(const std::filesystem::path& file);

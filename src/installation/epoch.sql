@@ -2,7 +2,11 @@
 SELECT (SELECT system_identifier FROM pg_control_system())::text AS system_identifier,
        ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint AS timeline,
        (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint AS wal,
-       (SELECT epoch FROM terrane.installation) AS epoch
+       (SELECT epoch FROM terrane.installation) AS epoch,
+       coalesce((SELECT pulse FROM terrane.installation), 0) AS pulse
+
+-- name: epoch_advance
+UPDATE terrane.installation SET pulse = pulse + 1
 
 -- name: epoch_lock
 SELECT epoch FROM terrane.installation FOR UPDATE

@@ -19,15 +19,32 @@ TEST(Epoch, HistoryIsJudgedByClusterTimelineLogAndEpoch) {
   EXPECT_EQ(compare(before, {"7001", 1, 9000, 1}), History::went_back);
 }
 
+TEST(Epoch, AnOlderCopyIsKnownByItsPulseHoweverMuchLogItHasWritten) {
+  testing::TestDatabase base(testing::TestDatabase::Content::migrated);
+  testing::run_task([&](net::Executor executor) -> Task<> {
+    postgres::Database database(executor, base.options(2));
+    base.run(
+        "INSERT INTO terrane.installation (id, mode, hostname, system_identifier, timeline) VALUES ('i', "
+        "'demo', 'h', '1', 1)");
+    Position copy = co_await advance(database);
+    Position witness = co_await advance(database);
+    EXPECT_EQ(witness.pulse, copy.pulse + 1);
+    EXPECT_EQ(compare(copy, witness), History::goes_on);
+    copy.wal = witness.wal + 1'000'000;
+    EXPECT_EQ(compare(witness, copy), History::went_back);
+  });
+}
+
 TEST(Epoch, TheWitnessSurvivesItsFile) {
   testing::TestDirectory directory("epoch", "root");
   std::filesystem::path file = directory.path() / "witness.json";
   EXPECT_FALSE(read_witness(file));
-  write_witness(file, {"7001", 3, 123456789012, 4});
+  write_witness(file, {"7001", 3, 123456789012, 4, 55});
   std::optional<Position> read = read_witness(file);
   ASSERT_TRUE(read);
-  EXPECT_EQ(compare(*read, {"7001", 3, 123456789012, 4}), History::goes_on);
+  EXPECT_EQ(compare(*read, {"7001", 3, 123456789012, 4, 55}), History::goes_on);
   EXPECT_EQ(read->epoch, 4);
+  EXPECT_EQ(read->pulse, 55);
 }
 
 TEST(Epoch, TheNextEpochIsAboveEveryOneThatWasSeen) {

@@ -33,7 +33,7 @@ Task<> PastGuard::begin_epoch(const Position& now, History why) {
   co_await tx.commit();
   log::error("the database's history did not go on: a new epoch begins",
              {{"why", installation::name(why)}, {"epoch", epoch}});
-  Position after = co_await installation::position(database_);
+  Position after = co_await installation::advance(database_);
   installation::write_witness(witness_, after);
   seen_ = after;
 }
@@ -82,15 +82,18 @@ Task<> PastGuard::settle(std::string run_id, std::string workspace_id, std::int6
   co_await tx.commit();
 }
 
-Task<> PastGuard::run(net::Stop& stop) {
-  while (!co_await stop.wait_for(std::chrono::seconds(2))) {
-    try {
-      co_await check();
-      installation::write_witness(witness_, *seen_);
-    } catch (const Error& error) {
-      log::warn("the witness of the database's history waits", {{"error", error.what()}});
-    }
+Task<> PastGuard::remember() {
+  try {
+    co_await check();
+    seen_ = co_await installation::advance(database_);
+    installation::write_witness(witness_, *seen_);
+  } catch (const Error& error) {
+    log::warn("the witness of the database's history waits", {{"error", error.what()}});
   }
+}
+
+Task<> PastGuard::run(net::Stop& stop) {
+  while (!co_await stop.wait_for(std::chrono::seconds(2))) co_await remember();
 }
 
 }  // namespace terrane::run

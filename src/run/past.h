@@ -17,7 +17,10 @@ class PastGuard {
   /// To be awaited before anything is decided. Suspends for one question to the database; throws
   /// Error{unavailable} when it is away.
   Task<> check();
-  /// Moves the witness on every 2 seconds until `stop`.
+  /// Checks, and moves the witness on. To be awaited once more at the end, so that nothing is lost to it.
+  /// What goes wrong is logged.
+  Task<> remember();
+  /// Remembers every 2 seconds until `stop`.
   Task<> run(net::Stop& stop);
 
  private:

@@ -58,6 +58,7 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
   net::spawn(executor, "wake at stop", wake_at_stop(stop, scheduler, relay));
   log::info("ready");
   co_await scheduler.run(stop);
+  co_await past.remember();
   co_return 0;
 }
 
