@@ -1,4 +1,5 @@
 #pragma once
+#include <set>
 #include <string>
 
 #include "api/api.h"
@@ -62,6 +63,7 @@ class Api {
   Task<> add_comment(postgres::Tx& tx, http::Request& request, const Seen& seen, const json::object& body);
 
   Needs needs_;
+  std::set<std::string> answered_;  // runs whose answer has gone out while the database does not know it yet
 };
 
 }  // namespace terrane::run
