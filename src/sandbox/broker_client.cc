@@ -12,17 +12,32 @@ namespace terrane::sandbox {
 
 namespace {
 
-Task<json::object> exchange(std::filesystem::path path, json::object request, int descriptor) {
-  Descriptor socket = checked(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket");
+constexpr auto connect_limit = std::chrono::seconds(5);  // a broker that is started again is back before
+constexpr auto connect_pause = std::chrono::milliseconds(50);
+
+/// A broker that nobody can connect to has not got the request: it may be sent again without harm.
+Task<Descriptor> connect_to(std::filesystem::path path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.native().size() >= sizeof address.sun_path)
     throw Error(Code::unavailable, "The broker's socket has too long a path.");
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    throw Error(Code::unavailable,
-                std::string("The broker cannot be reached: ") + std::strerror(errno) + ".");
+  const auto deadline = net::Clock::now() + connect_limit;
+  while (true) {
+    Descriptor socket =
+        checked(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket");
+    if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) co_return socket;
+    const int failure = errno;
+    if (net::Clock::now() > deadline) {
+      throw Error(Code::unavailable,
+                  std::string("The broker cannot be reached: ") + std::strerror(failure) + ".");
+    }
+    co_await net::sleep_for(connect_pause);
   }
+}
+
+Task<json::object> exchange(std::filesystem::path path, json::object request, int descriptor) {
+  Descriptor socket = co_await connect_to(std::move(path));
   int size = 1 << 20;
   setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
   request["version"] = broker_protocol_version;

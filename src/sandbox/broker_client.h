@@ -44,9 +44,9 @@ struct PhaseInfo {
   LimitsHit limits;
 };
 
-/// The worker's (and shim's) side of the broker's socket. Each call makes its own connection, so a restarted
-/// broker is not noticed. All suspend, at most 15 s, and throw Error{unavailable} when the broker does not
-/// answer.
+/// The worker's (and shim's) side of the broker's socket. Each call makes its own connection and waits up to
+/// 5 s for a broker that takes one, so a restarted broker is not noticed. All suspend, at most 15 s, and
+/// throw Error{unavailable} when the broker does not answer.
 class BrokerClient {
  public:
   explicit BrokerClient(std::filesystem::path socket) : socket_(std::move(socket)) {}
