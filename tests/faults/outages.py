@@ -268,7 +268,7 @@ def expect_past(report: Report, what: str, subject: Subject, moment: str, claims
     attributes = insist(lambda: subject.ground.api.run(subject.run))["attributes"]
     if attributes["status"] != "errored" or "went back" not in (attributes["error-message"] or ""):
         raise AssertionError(f"{subject.run} is {attributes['status']}: {attributes['error-message']}")
-    wait_for(f"nothing executes for {subject.run}", lambda: not subject.ground.sandboxed(subject.run), 90)
+    wait_for(f"nothing executes for {subject.run}", lambda: not subject.ground.sandboxed(subject.run), 20)
     wait_for(f"the spool of {subject.run} is gone", lambda: subject.run not in subject.ground.spools(), 30)
     subject.check_trace(claim_apply=claims, fail=1)
     if subject.ground.api.get(f"/workspaces/{subject.workspace.id}")["attributes"]["locked"]:

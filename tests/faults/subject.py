@@ -79,6 +79,7 @@ class Workspace:
                  ballast: bytes = b""):
         """`bulk` becomes part of plan and state, `ballast` of the configuration alone."""
         self.ground, self.name, self.ticks, self.plan_seconds = ground, name, ticks, plan_seconds
+        self.runs = 0
         api = ground.api
         self.id = api.make_workspace("faults", name)["id"]
         # The provider is started three times in a plan.
@@ -97,7 +98,9 @@ class Workspace:
         return plan + apply if status == "planning" else apply
 
     def start(self, auto_apply: bool = True) -> "Subject":
-        run = insist(lambda: self.ground.api.make_run(self.id, self.configuration, auto_apply=auto_apply))
+        self.runs += 1
+        message = f"run {self.runs} of {self.name}"  # an equal request may be taken for a repeated one
+        run = insist(lambda: self.ground.api.make_run(self.id, self.configuration, auto_apply=auto_apply, message=message))
         return Subject(self, run["id"])
 
     def state_versions(self) -> list[dict]:
