@@ -11,9 +11,14 @@ PRESETS = ["debug", "release", "asan", "tsan"]
 
 
 def environment() -> dict[str, str]:
-    """The caller's environment with ccache set up for precompiled headers, in our cache unless he has his own."""
+    """The caller's environment with ccache set up for precompiled headers, in our cache unless he has his own.
+
+    Paths are hashed relative to the tree, so that every checkout on a machine shares what one has compiled.
+    """
     defaults = {
         "CCACHE_DIR": str(paths.cache() / "ccache"),
+        "CCACHE_BASEDIR": str(paths.ROOT),
+        "CCACHE_NOHASHDIR": "1",
         "CCACHE_MAXSIZE": "5G",
         "CCACHE_SLOPPINESS": "pch_defines,time_macros,include_file_mtime,include_file_ctime",
     }
