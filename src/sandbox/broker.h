@@ -25,8 +25,7 @@ struct BrokerOptions {
   std::map<std::string, std::string>
       shim_environment;  ///< the whole environment of shims, besides what tells them their phase
   std::filesystem::path bwrap = "/usr/bin/bwrap";
-  std::filesystem::path slirp =
-      "/usr/bin/slirp4netns";    ///< missing or empty: every phase has loopback only
+  std::filesystem::path slirp = "/usr/bin/slirp4netns";  ///< missing or empty: every phase has loopback only
   uid_t first_uid = 2000000000;  ///< runs get uids (and equal gids) of this range, which nothing else may use
   std::uint32_t uid_count = 10000;
   std::size_t network_pool = 2;  ///< wired network namespaces that are kept ready
