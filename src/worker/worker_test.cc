@@ -186,7 +186,9 @@ TEST_F(WorkerTest, AKilledWorkersPhasesAreTakenUp) {
   ASSERT_TRUE(log_has(apply.id, "second is being made"));
   stop_worker(SIGKILL);
   int beats = api_.get(apply.id).beats;
+  std::filesystem::create_directories(data() / "spool/.new-job-9");  // it died while it made a spool
   start_worker();
+  EXPECT_TRUE(eventually([&] { return !std::filesystem::exists(data() / "spool/.new-job-9"); }));
   EXPECT_TRUE(eventually([&] { return api_.reported() == std::vector<std::string>{apply.id}; }))
       << "the new worker counts it as its own";
   EXPECT_TRUE(eventually([&] { return api_.get(apply.id).beats > beats; })) << "the shim beats on";
