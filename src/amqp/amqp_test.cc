@@ -46,6 +46,10 @@ class Administrator {
   int purge(const char* queue) {
     return static_cast<int>(amqp_queue_purge(state_, 1, amqp_cstring_bytes(queue))->message_count);
   }
+  /// Whether there is such a queue. When there is none, the connection can be used for nothing more.
+  bool is_there(const char* queue) {
+    return amqp_queue_declare(state_, 1, amqp_cstring_bytes(queue), 1, 0, 0, 0, amqp_empty_table) != nullptr;
+  }
   void remove(const char* queue) { amqp_queue_delete(state_, 1, amqp_cstring_bytes(queue), 0, 0); }
   /// Whether the queue is there as a quorum queue: declaring it so again is refused when it is anything else.
   bool is_quorum(const char* queue) {
@@ -183,6 +187,28 @@ Task<> survives_purge_and_deletion(net::Executor executor, const Options& option
   EXPECT_THAT(inbox.bodies(), ::testing::ElementsAre("kept"));
 }
 
+Task<> forgets_what_passes(net::Executor executor, Options options, Administrator& administrator) {
+  options.passing_prefix = "passing.";
+  options.passing_life = std::chrono::seconds(1);
+  Publisher publisher(executor, options);
+  co_await publisher.publish("passing.one", "unread");
+  co_await publisher.publish("staying", "unread");
+  EXPECT_EQ(administrator.purge("passing.one"), 1) << "it was there";
+  co_await eventually("it is gone", [&] {
+    try {
+      return !Administrator(TestRabbit::shared()).is_there("passing.one");
+    } catch (const std::exception&) {
+      return false;
+    }
+  });
+  EXPECT_TRUE(administrator.is_there("staying"));
+  Inbox inbox;
+  co_await publisher.publish("passing.one", "again");
+  Consumer consumer(executor, options, "passing.one", 1, inbox.deliver(), inbox.connect());
+  co_await eventually("it came", [&] { return !inbox.deliveries.empty(); });
+  EXPECT_THAT(inbox.bodies(), ::testing::ElementsAre("again"));
+}
+
 TEST(Amqp, MovesMessagesThroughARealBroker) {
   TestRabbit& broker = TestRabbit::shared();
   Options options = options_of(broker);
@@ -194,6 +220,7 @@ TEST(Amqp, MovesMessagesThroughARealBroker) {
         co_await confirms_many_at_once(executor, publisher, administrator);
         co_await holds_to_its_prefetch(executor, options, publisher);
         co_await survives_purge_and_deletion(executor, options, publisher, administrator);
+        co_await forgets_what_passes(executor, options, administrator);
         EXPECT_EQ(co_await failure_of(publisher, "flow", std::string((1 << 20) + 1, 'x')), Code::too_large);
       },
       std::chrono::seconds(60));

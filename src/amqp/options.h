@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -13,6 +14,10 @@ struct Options {
   std::string user;
   Secret password;
   std::string vhost = "/";
+  /// Queues whose names begin so belong to one process, which may never come again: nobody misses one that
+  /// was not used for `passing_life`. Empty: every queue stays.
+  std::string passing_prefix;
+  std::chrono::milliseconds passing_life = std::chrono::hours(1);
 };
 
 }  // namespace terrane::amqp

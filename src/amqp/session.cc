@@ -84,7 +84,11 @@ int try_connect(const addrinfo& address, Worker& worker, std::string& failure) {
 
 }  // namespace
 
-Session::Session(const Options& options, Worker& worker) : worker_(worker), state_(amqp_new_connection()) {
+Session::Session(const Options& options, Worker& worker)
+    : worker_(worker),
+      state_(amqp_new_connection()),
+      passing_prefix_(options.passing_prefix),
+      passing_life_(options.passing_life) {
   if (!state_) throw std::bad_alloc();
   try {
     connect_socket(options);
@@ -165,11 +169,16 @@ void Session::check_reply(const char* what) { check(amqp_get_rpc_reply(state_), 
 
 void Session::declare(const std::string& queue) {
   if (declared_.contains(queue)) return;
-  amqp_table_entry_t entry{};
-  entry.key = amqp_cstring_bytes("x-queue-type");
-  entry.value.kind = AMQP_FIELD_KIND_UTF8;
-  entry.value.value.bytes = amqp_cstring_bytes("quorum");
-  amqp_queue_declare(state_, channel, bytes_of(queue), 0, 1, 0, 0, {1, &entry});
+  amqp_table_entry_t entries[2]{};
+  entries[0].key = amqp_cstring_bytes("x-queue-type");
+  entries[0].value.kind = AMQP_FIELD_KIND_UTF8;
+  entries[0].value.value.bytes = amqp_cstring_bytes("quorum");
+  // Another life needs another prefix: a queue is refused whose arguments are not those that it has.
+  entries[1].key = amqp_cstring_bytes("x-expires");
+  entries[1].value.kind = AMQP_FIELD_KIND_I64;
+  entries[1].value.value.i64 = passing_life_.count();
+  const bool passing = !passing_prefix_.empty() && queue.starts_with(passing_prefix_);
+  amqp_queue_declare(state_, channel, bytes_of(queue), 0, 1, 0, 0, {passing ? 2 : 1, entries});
   check_reply("queue");
   declared_.insert(queue);
 }

@@ -79,6 +79,8 @@ class Session {
 
   Worker& worker_;
   amqp_connection_state_t_* state_;
+  std::string passing_prefix_;
+  std::chrono::milliseconds passing_life_;
   std::set<std::string> declared_;
   bool sound_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "net/files.h"
+#include "outbox/outbox.h"
 
 namespace terrane::app {
 
@@ -30,6 +31,7 @@ amqp::Options RoleConfig::amqp() const {
   options.user = text("amqp_user");
   options.password = Secret(text("amqp_password"));
   options.vhost = text("amqp_vhost");
+  options.passing_prefix = outbox::node_queue_prefix;
   return options;
 }
 

@@ -5,6 +5,8 @@
 
 namespace terrane::outbox {
 
+std::string node_queue(std::string_view node) { return std::string(node_queue_prefix) + std::string(node); }
+
 Task<> write(postgres::Tx& tx, std::string_view queue, const json::object& body) {
   co_await tx.run(sql::outbox_insert, postgres::Params::of(queue, body));
   co_await tx.run(sql::outbox_wake);

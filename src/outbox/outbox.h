@@ -15,6 +15,10 @@ namespace terrane::outbox {
 constexpr std::string_view jobs_queue = "terrane.jobs";  ///< a phase waits for a worker
 constexpr std::string_view services_queue =
     "terrane.services";  ///< something waits for a service, e.g. a state to be parsed
+constexpr std::string_view node_queue_prefix = "terrane.node.";  ///< see node_queue
+
+/// The queue of one worker node: something is wished for what it executes, or for itself.
+std::string node_queue(std::string_view node);
 
 /// Writes a message that leaves when `tx` commits, and wakes the relay.
 Task<> write(postgres::Tx& tx, std::string_view queue, const json::object& body);

@@ -187,6 +187,9 @@ TEST(RunActions, CancelWhileItExecutesIsAWish) {
     EXPECT_EQ((co_await stage.beat(job, 3)).text("/wish"), "force_cancel");
     co_await stage.post(action_path(id, "cancel"));
     EXPECT_EQ((co_await stage.beat(job, 4)).text("/wish"), "force_cancel") << "the stronger wish stays";
+    EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.outbox WHERE queue = 'terrane.node.n1'"),
+              "2")
+        << "each wish, and no repeat, makes the node look";
     EXPECT_EQ(co_await stage.lock_owner(), id) << "until the sandbox is gone";
     co_await stage.finish(job, Stage::ended(Ending::canceled));
     shown = co_await stage.get("/api/v2/runs/" + id);

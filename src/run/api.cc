@@ -210,7 +210,7 @@ Task<http::Response> Api::cancel(http::Request& request) {
   co_await tx.run(sql::run_set_canceled, postgres::Params::of(seen.run.id));
   if (is_executing(seen.run.state())) {
     // The engine is asked to stop; the status will be what it did.
-    co_await tx.run(sql::job_set_wish, postgres::Params::of(seen.run.id, "cancel"));
+    co_await wish(tx, seen.run, worker_protocol::Wish::cancel);
     json::object detail{{"wish", "cancel"}};
     co_await trace(tx, seen.run.id.text(), principal.id, "cancel wished", detail);
     co_await tx.run(sql::run_wake, postgres::Params::of(seen.run.id));
@@ -239,7 +239,7 @@ Task<http::Response> Api::force_cancel(http::Request& request) {
   }
   // The lock is freed when the sandbox is confirmed gone, not before.
   co_await tx.run(sql::run_set_force_canceled, postgres::Params::of(seen.run.id));
-  co_await tx.run(sql::job_set_wish, postgres::Params::of(seen.run.id, "force_cancel"));
+  co_await wish(tx, seen.run, worker_protocol::Wish::force_cancel);
   json::object detail{{"wish", "force_cancel"}};
   co_await trace(tx, seen.run.id.text(), principal.id, "force-cancel wished", detail);
   co_await tx.run(sql::run_wake, postgres::Params::of(seen.run.id));

@@ -177,6 +177,10 @@ TEST(JobClaim, IsForRegisteredNodesThatDoNotDrain) {
         << "not registered";
     EXPECT_EQ((co_await stage.ask("", Method::post, "/job/v1/claims", "{}")).status, 401) << "no certificate";
     co_await set_draining(stage.database, "n1", true);
+    co_await set_draining(stage.database, "n1", true);
+    EXPECT_EQ(co_await stage.value("SELECT count(*) FROM terrane.outbox WHERE queue = 'terrane.node.n1'"),
+              "1")
+        << "the node hears of it at once, and of no repeat";
     EXPECT_FALSE(co_await stage.claim());
     EXPECT_EQ((co_await stage.register_node("n1")).at("/draining"), json::value(true));
     std::string listed = co_await nodes_text(stage.database);

@@ -38,8 +38,8 @@ UPDATE terrane.jobs SET status = $3, outcome = $4, finished_at = clock_timestamp
 UPDATE terrane.jobs SET status = 'canceled', finished_at = clock_timestamp() WHERE run_id = $1 AND status = 'queued'
 
 -- name: job_set_wish
-UPDATE terrane.jobs SET wish = CASE WHEN wish = 'force_cancel' THEN wish ELSE $2 END
- WHERE run_id = $1 AND status = 'claimed' RETURNING node_id
+UPDATE terrane.jobs SET wish = $2
+ WHERE run_id = $1 AND status = 'claimed' AND wish IS DISTINCT FROM $2 AND wish IS DISTINCT FROM 'force_cancel' RETURNING node_id
 
 -- name: job_unsent_again
 SELECT id FROM terrane.jobs WHERE status = 'queued' AND queued_at < now() - interval '5 seconds' LIMIT 1
@@ -79,7 +79,8 @@ SELECT id FROM terrane.runs
 SELECT draining FROM terrane.nodes WHERE id = $1
 
 -- name: node_set_draining
-UPDATE terrane.nodes SET draining = $2 WHERE id = $1
+UPDATE terrane.nodes n SET draining = $2 FROM (SELECT id, draining FROM terrane.nodes WHERE id = $1 FOR UPDATE) old
+ WHERE n.id = old.id RETURNING old.draining IS DISTINCT FROM $2 AS changed
 
 -- name: node_list
 SELECT n.*, (SELECT count(*) FROM terrane.jobs j WHERE j.node_id = n.id AND j.status = 'claimed') AS running FROM terrane.nodes n ORDER BY n.name

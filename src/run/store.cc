@@ -200,6 +200,14 @@ Task<> queue_job(postgres::Tx& tx, const Run& run, worker_protocol::Phase phase)
   co_await outbox::write(tx, outbox::jobs_queue, message);
 }
 
+Task<> wish(postgres::Tx& tx, const Run& run, worker_protocol::Wish wanted) {
+  postgres::Result wished =
+      co_await tx.run(sql::job_set_wish, postgres::Params::of(run.id, worker_protocol::name(wanted)));
+  json::object message{{"look", "wishes"}};
+  for (std::size_t i = 0; i < wished.size(); ++i)
+    co_await outbox::write(tx, outbox::node_queue(wished[i].string("node_id")), message);
+}
+
 Task<> insert(postgres::Tx& tx, const NewRun& wanted) {
   Run run = wanted.run;
   json::object columns;

@@ -39,6 +39,11 @@ Task<> trace(postgres::Tx& tx, const std::string& run, std::string_view who, std
 /// Queues an attempt at a phase and its message to the workers.
 Task<> queue_job(postgres::Tx& tx, const Run& run, worker_protocol::Phase phase);
 
+/// Records what is wished for the run's executing phase, and the message that makes its node look at once.
+/// Repeating it changes nothing, and nothing takes the place of a forced cancel. The caller holds the run's
+/// row.
+Task<> wish(postgres::Tx& tx, const Run& run, worker_protocol::Wish wanted);
+
 /// What a new run is made of.
 struct NewRun {
   Run run;                            ///< what was asked for; its id is made already

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "outbox/outbox.h"
 #include "run/jobs_sql.h"
 #include "run/run_sql.h"
 
@@ -55,10 +56,13 @@ Task<std::string> nodes_text(postgres::Database& database) {
 }
 
 Task<> set_draining(postgres::Database& database, std::string node, bool draining) {
-  postgres::Result changed =
-      co_await database.query(sql::node_set_draining, postgres::Params::of(node, draining));
-  if (changed.affected() == 0)
+  postgres::Tx tx = co_await database.begin();
+  postgres::Result found = co_await tx.run(sql::node_set_draining, postgres::Params::of(node, draining));
+  if (found.empty())
     throw Error(Code::not_found, "There is no node " + node + ". `terrane node list` prints all.");
+  json::object message{{"look", "node"}};
+  if (found[0].boolean("changed")) co_await outbox::write(tx, outbox::node_queue(node), message);
+  co_await tx.commit();
 }
 
 }  // namespace terrane::run

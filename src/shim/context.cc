@@ -8,6 +8,7 @@
 #include "shim/durable.h"
 #include "shim/engine_files.h"
 #include "shim/layout.h"
+#include "shim/wake.h"
 
 namespace terrane::shim {
 namespace {
@@ -43,7 +44,9 @@ Context::Context(net::Executor ex, ShimOrder given, sandbox::ShimInheritance inh
       slots(ex, api, lease, job.slots),
       log(ex, api, spool, {job.log.key, job.log.wrapped}),
       ender(ex, inheritance.grace, [this](std::string_view line) { log.say(line); }),
-      pulse(ex, api, lease, job.grace, ender) {}
+      pulse(ex, api, lease, job.grace, ender) {
+  listen_for_wakes(ex, spool, [this] { pulse.look(); });
+}
 
 void Context::check() const {
   if (ender.ending()) throw EndedEarly();

@@ -27,6 +27,7 @@ struct Pulse::Impl {
   Ender ender;
   net::Clock::time_point confirmed = net::Clock::now();  // when the last confirmed beat was sent
   bool any = false;
+  bool look = false;  // a beat is wanted before its time
   bool stopped = false;
   bool closed = false;
   net::Event changed;
@@ -42,6 +43,8 @@ Task<> Pulse::Impl::beat(std::shared_ptr<Impl> self) {
   for (std::int64_t counter = 1; !self->stopped; ++counter) {
     net::Clock::time_point sent = net::Clock::now();
     net::Clock::duration pause = beat_interval;
+    // A wake from now on may be about something that this beat does not see.
+    self->look = false;
     try {
       worker_protocol::Wish wish = co_await self->api.beat(self->lease, counter);
       self->confirmed = sent;
@@ -58,7 +61,7 @@ Task<> Pulse::Impl::beat(std::shared_ptr<Impl> self) {
     }
     self->changed.notify();
     net::Clock::time_point next = sent + pause;
-    while (!self->stopped && net::Clock::now() < next)
+    while (!self->stopped && !self->look && net::Clock::now() < next)
       co_await self->changed.wait_for(next - net::Clock::now());
   }
 }
@@ -91,6 +94,11 @@ Pulse::Pulse(net::Executor executor, JobApi& api, Lease lease, std::chrono::seco
 
 Pulse::~Pulse() {
   impl_->stopped = true;
+  impl_->changed.notify();
+}
+
+void Pulse::look() {
+  impl_->look = true;
   impl_->changed.notify();
 }
 

@@ -18,6 +18,8 @@ class Pulse {
   ~Pulse();
   /// Suspends until the first beat is confirmed; false when the lease is closed before that.
   Task<bool> first();
+  /// Beats at once: something may be wished.
+  void look();
 
  private:
   struct Impl;

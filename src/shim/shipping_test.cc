@@ -2,16 +2,13 @@
 #include <fstream>
 #include <gmock/gmock.h>
 
-#include <boost/asio/io_context.hpp>
-
 #include "base/error.h"
 #include "sealed/header.h"
 #include "shim/durable.h"
 #include "shim/log_shipper.h"
 #include "shim/slots.h"
 #include "shim/state_keeper.h"
-#include "shim/testing/fake_api.h"
-#include "shim/testing/temporary_directory.h"
+#include "shim/testing/phase_fixture.h"
 
 namespace terrane::shim {
 namespace {
@@ -19,42 +16,11 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::StartsWith;
-using worker_protocol::Job;
 
-class ShippingTest : public ::testing::Test {
+class ShippingTest : public PhaseTest {
  protected:
-  void make(int segment = 1) {
-    Job job;
-    job.id = "job-1";
-    job.run = "run-1";
-    job.workspace = "ws-1";
-    job.workspace_name = "prod";
-    job.organization = "acme";
-    job.lease = "lease-1";
-    job.log_object = "log-1";
-    job.log_segment = segment;
-    fake_.add(job);
-    job_ = fake_.get("job-1").job;
-    spool_.emplace(Spool::create(directory_.path(), SpoolMeta::of(job_)));
-    http::Endpoint endpoint;
-    endpoint.host = "127.0.0.1";
-    endpoint.port = fake_.port();
-    api_.emplace(context_.get_executor(), endpoint);
-  }
   LogShipper shipper(std::uint64_t limit = LogShipper::default_limit) {
     return LogShipper(context_.get_executor(), *api_, *spool_, {job_.log.key, job_.log.wrapped}, limit);
-  }
-  /// Runs until the coroutine has ended, at most 20 s; throws what it throws.
-  void run(Task<> task) {
-    bool ended = false;
-    std::exception_ptr failure;
-    net::spawn(context_.get_executor(), std::move(task), [&](std::exception_ptr error) {
-      failure = error;
-      ended = true;
-    });
-    until([&] { return ended; });
-    ASSERT_TRUE(ended);
-    if (failure) std::rethrow_exception(failure);
   }
   /// Bytes of records in the spooled log.
   std::size_t spooled_records() {
@@ -62,21 +28,6 @@ class ShippingTest : public ::testing::Test {
     std::optional<sealed::Header> header = sealed::parse_header(bytes);
     return header ? bytes.size() - header->size() : 0;
   }
-  bool until(const std::function<bool()>& condition) {
-    auto deadline = std::chrono::steady_clock::now() + 20s;
-    while (!condition() && std::chrono::steady_clock::now() < deadline) {
-      context_.restart();
-      context_.run_one_for(5ms);
-    }
-    return condition();
-  }
-
-  FakeApi fake_;
-  TemporaryDirectory directory_;
-  boost::asio::io_context context_{1};
-  Job job_;
-  std::optional<Spool> spool_;
-  std::optional<JobApi> api_;
 };
 
 TEST_F(ShippingTest, ALogHasItsMarksAtItsEnds) {

@@ -47,6 +47,7 @@ struct SpooledObject {
 ///   salvages           how often a worker has begun to salvage it
 ///   states/N.sealed, N.json   states that are not acknowledged; acknowledged.json the last one that is
 ///   objects/ID.sealed, ID.json   other objects that are not acknowledged
+///   wake               a pipe: what is written there makes the living shim beat at once
 ///   result.json        how the phase ended; everything it names is in here or uploaded
 /// All throw Error{internal} that names file and cause, and block for an fsync.
 class Spool {
@@ -72,6 +73,7 @@ class Spool {
 
   std::filesystem::path log_file() const { return directory_ / "log.sealed"; }
   std::filesystem::path log_end_file() const { return directory_ / "log.end"; }
+  std::filesystem::path wake_file() const { return directory_ / "wake"; }
 
   void write_result(const worker_protocol::Outcome& outcome) const;
   std::optional<worker_protocol::Outcome> result() const;

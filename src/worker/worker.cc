@@ -12,6 +12,7 @@
 #include "shim/job_api.h"
 #include "shim/order.h"
 #include "shim/spool.h"
+#include "shim/wake.h"
 #include "worker/engine_store.h"
 #include "worker/kept.h"
 #include "worker/phase_process.h"
@@ -68,6 +69,8 @@ struct Worker::Impl : std::enable_shared_from_this<Worker::Impl> {
   void count(const std::string& job, const std::string& run);
   void done(const std::string& job);
   void messages(std::shared_ptr<Impl> self);
+  void listen_for_wishes(std::shared_ptr<Impl> self);
+  void look_for_wishes();
   void acknowledge(std::size_t most);
   std::size_t free_slots() const {
     return options.capacity > active.size() ? options.capacity - active.size() : 0;
@@ -89,7 +92,8 @@ struct Worker::Impl : std::enable_shared_from_this<Worker::Impl> {
   bool stopping = false;
   bool registered = false;  // the control plane knows this incarnation; before, it gives no job
   bool look_now = false;    // a message, a fresh connection or a free slot says so
-  std::optional<amqp::Consumer> consumer;
+  bool report_now = false;  // something may be wished of this node
+  std::optional<amqp::Consumer> consumer, wishes;
   std::uint16_t prefetch = 0;
   std::vector<std::function<void()>> deliveries;  // not acknowledged yet
   net::Event changed;                             // anything above
@@ -130,6 +134,7 @@ Task<> Worker::Impl::report(std::shared_ptr<Impl> self) {
   bool away = false;
   while (!self->stopping) {
     net::Clock::duration pause = self->options.report_interval;
+    self->report_now = false;
     try {
       std::vector<std::string> jobs;
       for (const auto& [job, run] : self->active) jobs.push_back(job);
@@ -155,7 +160,7 @@ Task<> Worker::Impl::report(std::shared_ptr<Impl> self) {
       pause = std::min<net::Clock::duration>(pause, 1s);
     }
     net::Clock::time_point next = net::Clock::now() + pause;
-    while (!self->stopping && net::Clock::now() < next)
+    while (!self->stopping && !self->report_now && net::Clock::now() < next)
       co_await self->changed.wait_for(next - net::Clock::now());
   }
 }
@@ -202,6 +207,33 @@ void Worker::Impl::messages(std::shared_ptr<Impl> self) {
   };
   prefetch = static_cast<std::uint16_t>(std::min<std::size_t>(free_slots(), 1000));
   consumer.emplace(executor, *options.queue, options.queue_name, prefetch, deliver, wake);
+}
+
+// Wishes stand in rows, and the answers to beats and reports carry them: whatever the message named, all of
+// these are asked for now. After a reconnect messages may have been lost.
+void Worker::Impl::look_for_wishes() {
+  for (const auto& [job, run] : active) {
+    try {
+      if (fs::exists(spools / job)) shim::wake_shim(shim::Spool::open(spools / job));
+    } catch (const Error& failure) {
+      log::debug("a phase was not woken", {{"job", job}, {"error", failure.what()}});
+    }
+  }
+  report_now = true;
+  changed.notify();
+}
+
+void Worker::Impl::listen_for_wishes(std::shared_ptr<Impl> self) {
+  std::weak_ptr<Impl> weak = self;
+  auto look = [weak] {
+    if (std::shared_ptr<Impl> impl = weak.lock()) impl->look_for_wishes();
+  };
+  auto deliver = [look](amqp::Delivery delivery) {
+    delivery.ack();
+    look();
+  };
+  constexpr std::uint16_t at_a_time = 100;
+  wishes.emplace(executor, *options.queue, options.own_queue_name, at_a_time, deliver, look);
 }
 
 void Worker::Impl::acknowledge(std::size_t most) {
@@ -399,6 +431,7 @@ Worker::Worker(net::Executor executor, WorkerOptions options)
 Worker::~Worker() {
   impl_->stopping = true;
   impl_->consumer.reset();
+  impl_->wishes.reset();
   impl_->changed.notify();
 }
 
@@ -411,6 +444,7 @@ Task<> Worker::run(net::Stop& stop) {
   net::spawn(self->executor, "engines", self->engines.warm_up());
   self->look_now = true;
   if (self->options.queue) self->messages(self);
+  if (self->options.queue && !self->options.own_queue_name.empty()) self->listen_for_wishes(self);
   net::spawn(self->executor, "job taker", Impl::take_jobs(self));
   log::info("worker is up", {{"node", self->options.node},
                              {"capacity", self->options.capacity},
@@ -421,6 +455,7 @@ Task<> Worker::run(net::Stop& stop) {
   self->stopping = true;
   self->changed.notify();
   self->consumer.reset();
+  self->wishes.reset();
   // A job that was claimed is handed to its shim, else its lease would have to run out.
   net::Clock::time_point deadline = net::Clock::now() + start_limit;
   while (self->starting > 0 && net::Clock::now() < deadline)

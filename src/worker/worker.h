@@ -26,6 +26,7 @@ struct WorkerOptions {
   std::size_t capacity = 10;             ///< phases at a time
   std::optional<amqp::Options> queue;    ///< where messages say that jobs wait; nothing: only looking
   std::string queue_name = "terrane.jobs";
+  std::string own_queue_name;  ///< where messages say that something is wished of this node; empty: none do
   std::chrono::milliseconds look_interval{2000};  ///< between looks of its own; 0: messages alone wake it
   std::chrono::milliseconds report_interval{5000};
   std::chrono::seconds grace{60};  ///< between SIGINT and SIGKILL of an engine

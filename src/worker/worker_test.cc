@@ -553,39 +553,82 @@ TEST_F(WorkerTest, MoreJobsThanSlotsAllEnd) {
   for (int i = 0; i < 5; ++i) finished("job-" + std::to_string(i));
 }
 
-TEST_F(WorkerTest, MessagesAloneWakeIt) {
-  testing::TestRabbit& rabbit = testing::TestRabbit::shared();
-  settings_["look_ms"] = 0;
-  settings_["queue"] = {{"port", rabbit.port()},
-                        {"user", rabbit.user()},
-                        {"password", rabbit.password()},
-                        {"vhost", rabbit.vhost()}};
-  start_worker();
-  ASSERT_TRUE(eventually([&] { return api_.claims() >= 2; }))
-      << "one look at the start, one when the queue is consumed";
-  std::string path = configuration("small", {{"main.tf", small_configuration}});
+/// Lets the worker listen to the tests' broker.
+void listen_to(testing::TestRabbit& rabbit, json::object& settings) {
+  settings["queue"] = {{"port", rabbit.port()},
+                       {"user", rabbit.user()},
+                       {"password", rabbit.password()},
+                       {"vhost", rabbit.vhost()}};
+}
+
+/// Sends a message, durably.
+void publish(testing::TestRabbit& rabbit, const std::string& queue, const std::string& body) {
   amqp::Options options;
   options.port = rabbit.port();
   options.user = rabbit.user();
   options.password = Secret(rabbit.password());
   options.vhost = rabbit.vhost();
+  options.passing_prefix = "terrane.node.";
+  boost::asio::io_context context(1);
+  std::exception_ptr failure;
+  {
+    amqp::Publisher publisher(context.get_executor(), options);
+    net::spawn(context.get_executor(), publisher.publish(queue, body), [&](std::exception_ptr error) {
+      failure = error;
+      context.stop();
+    });
+    context.run();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+TEST_F(WorkerTest, MessagesAloneWakeIt) {
+  testing::TestRabbit& rabbit = testing::TestRabbit::shared();
+  settings_["look_ms"] = 0;
+  listen_to(rabbit, settings_);
+  start_worker();
+  ASSERT_TRUE(eventually([&] { return api_.claims() >= 2; }))
+      << "one look at the start, one when the queue is consumed";
+  std::string path = configuration("small", {{"main.tf", small_configuration}});
   for (int i = 0; i < 3; ++i) {
     std::string id = "job-" + std::to_string(i);
     api_.add(job(id, "run-" + std::to_string(i), Phase::plan, path));
-    boost::asio::io_context context(1);
-    std::exception_ptr failure;
-    {
-      amqp::Publisher publisher(context.get_executor(), options);
-      net::spawn(context.get_executor(), publisher.publish("terrane.jobs", id),
-                 [&](std::exception_ptr error) {
-                   failure = error;
-                   context.stop();
-                 });
-      context.run();
-    }
-    ASSERT_FALSE(failure);
+    publish(rabbit, "terrane.jobs", id);
     finished(id);
   }
+}
+
+TEST_F(WorkerTest, MessagesToItsOwnQueueMakeWishesImmediate) {
+  testing::TestRabbit& rabbit = testing::TestRabbit::shared();
+  settings_["report_ms"] = 60'000;
+  listen_to(rabbit, settings_);
+  start_worker();
+  Job apply = planned("run-1", configuration("slow", {{"main.tf", slow_configuration()}}));
+  api_.add(apply);
+  ASSERT_TRUE(log_has(apply.id, "second is being made"));
+  stop_worker(SIGKILL);
+  start_worker();  // the shim is an earlier worker's now
+  ASSERT_TRUE(eventually([&] { return api_.reported() == std::vector<std::string>{apply.id}; }));
+  const std::string queue = "terrane.node.node-1";
+  publish(rabbit, queue, "look");
+  auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < 8; ++i) {
+    int before = api_.get(apply.id).beats;
+    publish(rabbit, queue, "look");
+    ASSERT_TRUE(eventually([&] { return api_.get(apply.id).beats > before; }));
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(12))
+      << "by themselves eight beats take 16 s";
+
+  api_.set_draining(true);
+  int reports = api_.reports();
+  publish(rabbit, queue, "look");
+  EXPECT_TRUE(eventually([&] { return api_.reports() > reports; })) << "a drain is heard of at once, too";
+  api_.with(apply.id, [](FakeJob& known) { known.wish = Wish::cancel; });
+  publish(rabbit, queue, "look");
+  FakeJob ended = over(apply.id);
+  ASSERT_TRUE(ended.outcome);
+  EXPECT_EQ(ended.outcome->ending, Ending::canceled);
 }
 
 TEST_F(WorkerTest, APlanWithoutChangesSaysSo) {

@@ -3,6 +3,7 @@
 #include "app/roles.h"
 #include "base/log.h"
 #include "net/files.h"
+#include "outbox/outbox.h"
 
 namespace terrane::app {
 namespace {
@@ -26,6 +27,8 @@ worker::WorkerOptions options_of(const RoleConfig& config) {
   options.provider_store = config.text("provider_store");
   options.capacity = static_cast<std::size_t>(config.number("capacity"));
   options.queue = config.amqp();
+  options.queue_name = outbox::jobs_queue;
+  options.own_queue_name = outbox::node_queue(options.node);
   options.look_interval = config.look_interval().value_or(std::chrono::milliseconds(0));
   return options;
 }

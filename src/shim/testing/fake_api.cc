@@ -39,7 +39,7 @@ struct FakeApi::Impl {
   std::map<std::string, int> fetches;
   std::vector<std::string> reported;
   bool outage = false, draining = false;
-  int claims = 0;
+  int claims = 0, reports = 0;
   std::uint16_t port = 0;
   std::unique_ptr<http::Server> server;
   std::thread thread;
@@ -78,6 +78,7 @@ struct FakeApi::Impl {
   }
 
   http::Response node(const std::string& body) {
+    ++reports;
     reported.clear();
     json::object document = object_of(body);
     for (const json::value& id : document.at("jobs").as_array()) reported.emplace_back(id.as_string());
@@ -215,6 +216,11 @@ FakeJob FakeApi::get(const std::string& id) {
 int FakeApi::claims() const {
   std::lock_guard lock(impl_->mutex);
   return impl_->claims;
+}
+
+int FakeApi::reports() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->reports;
 }
 
 int FakeApi::fetched(const std::string& path) const {

@@ -52,6 +52,7 @@ class FakeApi {
   /// A copy of what is known.
   FakeJob get(const std::string& id);
   int claims() const;
+  int reports() const;
   int fetched(const std::string& path) const;
   /// The jobs of the node's last report.
   std::vector<std::string> reported() const;

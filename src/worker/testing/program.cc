@@ -48,7 +48,7 @@ Task<int> worker_main(std::string text, net::Executor executor, net::Stop& stop)
   options.provider_store = require_string(object, "providers");
   options.capacity = static_cast<std::size_t>(require_int(object, "capacity"));
   options.look_interval = std::chrono::milliseconds(require_int(object, "look_ms"));
-  options.report_interval = std::chrono::milliseconds(500);
+  options.report_interval = std::chrono::milliseconds(require_int(object, "report_ms"));
   options.grace = std::chrono::seconds(require_int(object, "grace"));
   options.keep_count = static_cast<std::size_t>(require_int(object, "keep_count"));
   if (const json::object* queue = find_object(object, "queue")) {
@@ -57,7 +57,9 @@ Task<int> worker_main(std::string text, net::Executor executor, net::Stop& stop)
     rabbit.user = require_string(*queue, "user");
     rabbit.password = Secret(require_string(*queue, "password"));
     rabbit.vhost = require_string(*queue, "vhost");
+    rabbit.passing_prefix = "terrane.node.";
     options.queue = rabbit;
+    options.own_queue_name = "terrane.node." + options.node;
   }
   worker::Worker worker(executor, options);
   co_await worker.run(stop);

@@ -29,6 +29,7 @@ class WorkerTest : public sandbox::SandboxTest {
                  {"providers", store("TERRANE_PROVIDER_STORE", "providers").string()},
                  {"capacity", 4},
                  {"look_ms", 50},
+                 {"report_ms", 500},
                  {"grace", 5},
                  {"keep_count", 20}};
     start_broker();
