@@ -3,6 +3,7 @@
 #include "api/api.h"
 #include "archivist/archivist_sql.h"
 #include "archivist/download.h"
+#include "archivist/inventory.h"
 #include "archivist/logs.h"
 #include "archivist/upload.h"
 #include "base/log.h"
@@ -70,6 +71,7 @@ struct Archivist::Impl : std::enable_shared_from_this<Archivist::Impl> {
         keys(needs.vault),
         rows(needs.database),
         uploads({needs.database, needs.vault, needs.store, rows, keys}),
+        inventory(needs.store, keys),
         logs({needs.executor, needs.store, needs.vault, keys,
               [this](const std::string& object) { publish(object); }}) {}
 
@@ -85,6 +87,8 @@ struct Archivist::Impl : std::enable_shared_from_this<Archivist::Impl> {
   Task<http::Response> put_sealed(http::Request& request);
   Task<http::Response> put_plain(http::Request& request);
   Task<http::Response> get_plain(http::Request& request);
+  Task<http::Response> list_stored(http::Request& request);
+  Task<http::Response> look_at_stored(http::Request& request);
 
   Task<http::Response> download(const http::Request& request, Object row);
   void publish(const std::string& object);
@@ -95,6 +99,7 @@ struct Archivist::Impl : std::enable_shared_from_this<Archivist::Impl> {
   KeyCache keys;
   Rows rows;
   Uploads uploads;
+  Inventory inventory;
   Logs logs;
   const std::string own_name = random_id_suffix();  // tells our own messages from those of others
   std::size_t publishing = 0;
@@ -117,6 +122,8 @@ void Archivist::add_routes(http::Router& router) {
   row(Method::put, "/internal/v1/objects/:object", api::bind<&Impl::put_sealed>(impl), body_limit);
   row(Method::put, "/internal/v1/objects/:object/plain", api::bind<&Impl::put_plain>(impl), body_limit);
   row(Method::get, "/internal/v1/objects/:object", api::bind<&Impl::get_plain>(impl));
+  row(Method::get, "/internal/v1/stored/:kind", api::bind<&Impl::list_stored>(impl));
+  row(Method::get, "/internal/v1/stored/:kind/:object", api::bind<&Impl::look_at_stored>(impl));
 }
 
 void Archivist::on_message(const std::string& channel, const std::string& payload) {
@@ -180,6 +187,20 @@ Task<http::Response> Archivist::Impl::put_plain(http::Request& request) {
 Task<http::Response> Archivist::Impl::get_plain(http::Request& request) {
   Object row = co_await require_object(request);
   co_return co_await download(request, std::move(row));
+}
+
+Task<http::Response> Archivist::Impl::list_stored(http::Request& request) {
+  std::string after(request.query.find("after").value_or(""));
+  Inventory::Page page = co_await inventory.page(request.parameter("kind"), std::move(after));
+  co_return json_answer(200, {{"objects", json::value_from(page.objects)}, {"next", page.next}});
+}
+
+Task<http::Response> Archivist::Impl::look_at_stored(http::Request& request) {
+  Inventory::Found found = co_await inventory.look(request.parameter("kind"), request.parameter("object"));
+  co_return json_answer(200, {{"workspace", found.workspace},
+                              {"size", found.size},
+                              {"md5", found.md5},
+                              {"facts", object::facts_to_json(found.facts)}});
 }
 
 Task<http::Response> Archivist::Impl::download(const http::Request& request, Object row) {

@@ -79,7 +79,8 @@ class Plaintext : public http::ByteSource {
   bool finished_ = false;
 };
 
-/// Reads from the front until the header is whole.
+}  // namespace
+
 Task<sealed::Header> read_header(blob::Reader& reader, const Object& row) {
   std::string first(sealed::header_limit, '\0');
   std::size_t size = 0;
@@ -92,8 +93,6 @@ Task<sealed::Header> read_header(blob::Reader& reader, const Object& row) {
     size += count;
   }
 }
-
-}  // namespace
 
 std::optional<ByteRange> parse_range(std::string_view field, std::uint64_t size) {
   constexpr std::string_view unit = "bytes=";

@@ -27,6 +27,10 @@ class RangeNotSatisfiable : public Error {
   RangeNotSatisfiable() : Error(Code::invalid, "The range lies outside of the object.") {}
 };
 
+/// Reads an object from its front until the header is whole; `row` is for the error. What it says is certain
+/// when the object has been opened. Throws sealed::Damaged when it is none.
+Task<sealed::Header> read_header(blob::Reader& reader, const Object& row);
+
 /// A sealed object whose header has been read and found to be the one that was asked for.
 class SealedObject {
  public:

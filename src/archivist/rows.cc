@@ -23,7 +23,8 @@ Task<std::optional<Row>> Rows::fresh(Id<Object> id) {
   std::optional<postgres::Row> row = result.one();
   if (!row) co_return std::nullopt;
   Row out{Object{Id<Object>(row->string("id")), row->string("kind"), row->string("workspace"),
-                 row->string("status"), row->opt_integer("size"), row->opt_string("md5")},
+                 row->string("status"), row->opt_integer("size"), row->opt_string("md5"),
+                 object::facts_from_json(row->json("facts"))},
           row->integer("now")};
   if (is_readable(out.object)) {
     if (known_.size() >= row_limit) known_.clear();

@@ -1,57 +1,18 @@
 #include "archivist/upload.h"
 
 #include "archivist/download.h"
+#include "archivist/meter.h"
 #include "base/text.h"
 #include "base/time.h"
-#include "crypto/hash.h"
 #include "sealed/stream.h"
 
 namespace terrane::archivist {
 namespace {
 
-constexpr std::size_t piece_size = 64 * 1024;
 constexpr std::uint64_t mebibyte = 1024 * 1024;
-constexpr std::uint64_t pause_distance = 4 * mebibyte;
-
-[[noreturn]] void throw_too_large(const Object& row) {
-  throw Error(Code::too_large, "An object of kind " + row.kind + " may have at most " +
-                                   std::to_string(size_limit(row.kind)) + " bytes.");
-}
 
 [[noreturn]] void throw_other_bytes() {
   throw Error(Code::conflict, "Other bytes have been uploaded here before; an object never changes.");
-}
-
-/// Counts and hashes a stream of bytes of limited length.
-class Meter {
- public:
-  Meter(crypto::HashKind kind, std::uint64_t limit) : hasher_(kind), limit_(limit) {}
-  void add(std::string_view bytes, const Object& row) {
-    size_ += bytes.size();
-    if (size_ > limit_) throw_too_large(row);
-    hasher_.update(bytes);
-  }
-  std::uint64_t size() const noexcept { return size_; }
-  std::string finish() { return hex(hasher_.finish()); }
-
- private:
-  crypto::Hasher hasher_;
-  std::uint64_t limit_;
-  std::uint64_t size_ = 0;
-};
-
-/// Reads a body, or what is stored, to its end through a meter.
-template <class Source>
-Task<> drain(Source& source, Meter& meter, const Object& row) {
-  auto piece = std::make_unique_for_overwrite<char[]>(piece_size);
-  std::uint64_t pause_at = pause_distance;
-  while (std::size_t count = co_await source.read(std::span<char>(piece.get(), piece_size))) {
-    meter.add({piece.get(), count}, row);
-    if (meter.size() < pause_at) continue;
-    // What lies in the page cache is read without waiting: others must have their turn.
-    pause_at += pause_distance;
-    co_await net::sleep_for(net::Clock::duration::zero());
-  }
 }
 
 /// Commits; false when the name was taken in the meantime.
@@ -120,7 +81,9 @@ Task<Stored> Uploads::put_plain(Object row, http::Request& request) {
 
 Task<Uploads::Taken> Uploads::seal_body(const Object& row, http::Request& request) {
   sealed::DataKey key = co_await needs_.vault.data_key(transit_key);
-  sealed::Sealer sealer(std::move(key), {row.id.text(), row.kind, row.workspace, {{"time", iso8601(now())}}});
+  sealed::Identity identity{row.id.text(), row.kind, row.workspace, row.facts};
+  identity.extra["time"] = iso8601(now());
+  sealed::Sealer sealer(std::move(key), std::move(identity));
   std::unique_ptr<blob::Writer> writer =
       co_await needs_.store.create(blob::object_name(row.kind, row.id.text()));
   co_await writer->write(sealer.begin());

@@ -123,6 +123,14 @@ Task<> DirectoryStore::remove(std::string name) {
   core->durable.erase(name);
 }
 
+Task<std::vector<std::string>> DirectoryStore::list(std::string prefix, std::string after,
+                                                    std::size_t limit) {
+  check_name(prefix + "x");
+  std::shared_ptr<Core> core = core_;
+  std::function<std::vector<std::string>()> work = [&] { return core->folder->list(prefix, after, limit); };
+  co_return co_await net::blocking_result<std::vector<std::string>>(std::move(work));
+}
+
 Task<std::uint64_t> DirectoryStore::append(std::string name, std::uint64_t position, std::string bytes) {
   check_name(name);
   if (bytes.size() > append_limit) throw Error(Code::too_large, "One append can have at most 8 MiB.");

@@ -1,5 +1,6 @@
 #include "blob/folder.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
@@ -31,6 +32,10 @@ std::string parent(const std::string& name) {
   std::size_t slash = name.rfind('/');
   return slash == std::string::npos ? "." : name.substr(0, slash);
 }
+
+struct Closer {
+  void operator()(DIR* folder) const { closedir(folder); }
+};
 
 File open_folder(const std::filesystem::path& path) {
   std::error_code failure;
@@ -96,9 +101,6 @@ Folder::Folder(const std::filesystem::path& path)
 }
 
 void Folder::sweep() const {
-  struct Closer {
-    void operator()(DIR* folder) const { closedir(folder); }
-  };
   int copy = openat(incoming_.descriptor(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (copy < 0) throw_errno("open", "incoming", errno);
   std::unique_ptr<DIR, Closer> folder(fdopendir(copy));
@@ -202,6 +204,47 @@ void Folder::make_parents(const std::string& name) const {
       throw_errno("make the folder", folder, errno);
     sync_parent(folder);
   }
+}
+
+/// What a folder holds, folders with a slash behind their name, in the order of bytes: then a walk meets the
+/// names of objects in their order.
+std::vector<std::string> Folder::entries(const std::string& folder) const {
+  int opened = openat(objects_.descriptor(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (opened < 0 && (errno == ENOENT || errno == ENOTDIR)) return {};
+  if (opened < 0) throw_errno("list", folder, errno);
+  std::unique_ptr<DIR, Closer> open(fdopendir(opened));
+  if (!open) throw_errno("list", folder, errno);
+  std::vector<std::string> found;
+  while (const dirent* entry = readdir(open.get())) {
+    if (entry->d_name[0] == '.') continue;
+    struct stat status{};
+    if (fstatat(opened, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;  // removed meanwhile
+    if (S_ISDIR(status.st_mode)) found.push_back(std::string(entry->d_name) + "/");
+    if (S_ISREG(status.st_mode)) found.emplace_back(entry->d_name);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+void Folder::list_into(const std::string& folder, const std::string& after, std::size_t limit,
+                       std::vector<std::string>& names) const {
+  for (const std::string& entry : entries(folder)) {
+    if (names.size() >= limit) return;
+    std::string path = folder + entry;
+    const bool behind = path > after;
+    if (entry.back() != '/') {
+      if (behind) names.push_back(std::move(path));
+    } else if (behind || after.starts_with(path)) {
+      list_into(path, after, limit, names);
+    }
+  }
+}
+
+std::vector<std::string> Folder::list(const std::string& prefix, const std::string& after,
+                                      std::size_t limit) const {
+  std::vector<std::string> names;
+  list_into(prefix, after, limit, names);
+  return names;
 }
 
 std::uint64_t Folder::available() const {

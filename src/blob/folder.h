@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace terrane::blob {
 
@@ -61,6 +62,8 @@ class Folder {
   std::optional<std::uint64_t> size(const std::string& name) const;
   /// Removes the name durably; nothing happens when there is none.
   void remove(const std::string& name) const;
+  /// As Store::list. Its memory is that of a page and of the largest folder's names.
+  std::vector<std::string> list(const std::string& prefix, const std::string& after, std::size_t limit) const;
   /// Makes the names in the folder of `name` durable.
   void sync_parent(const std::string& name) const;
   /// Bytes that may still be written.
@@ -68,6 +71,9 @@ class Folder {
 
  private:
   void make_parents(const std::string& name) const;
+  std::vector<std::string> entries(const std::string& folder) const;
+  void list_into(const std::string& folder, const std::string& after, std::size_t limit,
+                 std::vector<std::string>& names) const;
   void sweep() const;
   File incoming_;
   File objects_;

@@ -73,6 +73,14 @@ Task<> MemoryStore::remove(std::string name) {
   co_return;
 }
 
+Task<std::vector<std::string>> MemoryStore::list(std::string prefix, std::string after, std::size_t limit) {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : entries_) {
+    if (names.size() < limit && name.starts_with(prefix) && name > after) names.push_back(name);
+  }
+  co_return names;
+}
+
 Task<std::uint64_t> MemoryStore::append(std::string name, std::uint64_t position, std::string bytes) {
   check_name(name);
   if (bytes.size() > append_limit) throw Error(Code::too_large, "One append can have at most 8 MiB.");

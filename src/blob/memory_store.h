@@ -12,6 +12,7 @@ class MemoryStore : public Store {
   Task<std::unique_ptr<Reader>> open(std::string name, std::uint64_t offset = 0) override;
   Task<std::optional<std::uint64_t>> size(std::string name) override;
   Task<> remove(std::string name) override;
+  Task<std::vector<std::string>> list(std::string prefix, std::string after, std::size_t limit) override;
   Task<std::uint64_t> append(std::string name, std::uint64_t position, std::string bytes) override;
   Task<std::uint64_t> log_size(std::string name) override;
   Task<> seal_log(std::string name) override;

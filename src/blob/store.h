@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/task.h"
@@ -69,6 +70,9 @@ class Store {
   virtual Task<std::optional<std::uint64_t>> size(std::string name) = 0;
   /// Removes an object or log durably; nothing happens when it is not there.
   virtual Task<> remove(std::string name) = 0;
+  /// At most `limit` names that begin with `prefix` (which ends with a slash) and come after `after` in the
+  /// order of their bytes: a page of them all. What is written or removed meanwhile may be missed.
+  virtual Task<std::vector<std::string>> list(std::string prefix, std::string after, std::size_t limit) = 0;
 
   /// Appends bytes that stand at `position` of the log, which begins to exist with its first append. Bytes
   /// that are there already are compared and skipped. Returns the log's size when the bytes are durable.

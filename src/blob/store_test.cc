@@ -65,6 +65,35 @@ TEST_P(Contract, EmptyAndLargeObjectsComeBackFromEveryOffset) {
   });
 }
 
+TEST_P(Contract, NamesComePageByPageInTheirOrder) {
+  run([](Store& store) -> Task<> {
+    const std::vector<std::string> names{"state/00/aa/obj-2", "state/00/aa/obj-1", "state/00/ab/obj-9",
+                                         "state/0f/00/obj-A", "state/0f/00/obj-a", "state/ff/ff/obj-0"};
+    for (const std::string& name : names) co_await put(store, name, "x");
+    for (const char* other : {"plan/00/aa/obj-1", "states/00/aa/obj-1", "stat", "log/x"})
+      co_await put(store, other, "x");
+    co_await store.create("state/00/aa/obj-3");  // never committed
+    std::vector<std::string> wanted = names;
+    std::sort(wanted.begin(), wanted.end());
+    for (std::size_t page : {1u, 2u, 5u, 100u}) {
+      std::vector<std::string> all, more;
+      do {
+        more = co_await store.list("state/", all.empty() ? "" : all.back(), page);
+        EXPECT_LE(more.size(), page);
+        all.insert(all.end(), more.begin(), more.end());
+      } while (!more.empty());
+      EXPECT_EQ(all, wanted) << page;
+    }
+    // A place to go on from need not be there any more.
+    co_await store.remove("state/00/ab/obj-9");
+    EXPECT_EQ(co_await store.list("state/", "state/00/ab/obj-9", 1),
+              std::vector<std::string>{"state/0f/00/obj-A"});
+    EXPECT_EQ(co_await store.list("nothing/", "", 10), std::vector<std::string>{});
+    if (std::string(GetParam()) == "directory")
+      EXPECT_EQ(co_await failure(store.list("../", "", 10)), Code::invalid);
+  });
+}
+
 TEST_P(Contract, ATakenNameIsRefusedAndTheObjectStays) {
   run([](Store& store) -> Task<> {
     auto first = co_await store.create("plan/x");

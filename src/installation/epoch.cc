@@ -68,4 +68,19 @@ Task<std::optional<Raised>> newest_epoch(postgres::Tx& tx) {
   co_return Raised{row->integer("number"), row->opt_time("went_back_to")};
 }
 
+Task<std::optional<StateSearch>> open_state_search(postgres::Database& database) {
+  postgres::Result rows = co_await database.query(sql::epoch_open_state_search);
+  std::optional<postgres::Row> row = rows.one();
+  if (!row) co_return std::nullopt;
+  co_return StateSearch{row->integer("number"), row->string("states_after")};
+}
+
+Task<> advance_state_search(postgres::Database& database, const StateSearch& search) {
+  co_await database.query(sql::epoch_advance_state_search, postgres::Params::of(search.epoch, search.after));
+}
+
+Task<> end_state_search(postgres::Database& database, std::int64_t epoch) {
+  co_await database.query(sql::epoch_end_state_search, postgres::Params::of(epoch));
+}
+
 }  // namespace terrane::installation

@@ -54,4 +54,14 @@ struct Raised {
 };
 Task<std::optional<Raised>> newest_epoch(postgres::Tx& tx);
 
+/// How far the blob store has been looked through for states that the newest epoch's database does not know.
+struct StateSearch {
+  std::int64_t epoch = 1;
+  std::string after;  ///< a name in the store
+};
+/// Nothing when none was raised, or when it has been looked through.
+Task<std::optional<StateSearch>> open_state_search(postgres::Database& database);
+Task<> advance_state_search(postgres::Database& database, const StateSearch& search);
+Task<> end_state_search(postgres::Database& database, std::int64_t epoch);
+
 }  // namespace terrane::installation

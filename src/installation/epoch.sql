@@ -19,3 +19,12 @@ INSERT INTO terrane.epochs (number, reason, went_back_to) VALUES ($1, $2, (SELEC
 
 -- name: epoch_newest
 SELECT number, went_back_to FROM terrane.epochs ORDER BY number DESC LIMIT 1
+
+-- name: epoch_open_state_search
+SELECT number, states_after FROM terrane.epochs WHERE states_recovered_at IS NULL ORDER BY number DESC LIMIT 1
+
+-- name: epoch_advance_state_search
+UPDATE terrane.epochs SET states_after = $2 WHERE number = $1
+
+-- name: epoch_end_state_search
+UPDATE terrane.epochs SET states_recovered_at = now() WHERE number <= $1 AND states_recovered_at IS NULL

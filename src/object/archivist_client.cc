@@ -95,6 +95,33 @@ Task<http::ClientResponse> ArchivistClient::get(const Id<Object>& object) {
   co_return response;
 }
 
+Task<ArchivistClient::StoredPage> ArchivistClient::stored(std::string_view kind, std::string after) {
+  http::ClientRequest request;
+  request.target = "/internal/v1/stored/" + std::string(kind);
+  if (!after.empty()) request.target += "?after=" + after;  // a name in the store: nothing to be escaped
+  http::ClientResponse response = co_await client_.send(std::move(request));
+  co_await expect_success(response, "stored");
+  std::string text = co_await response.text(256 * 1024);
+  const json::value value = parse_json(text);
+  StoredPage page;
+  page.next = require_string(value.as_object(), "next");
+  for (const json::value& id : value.at("objects").as_array()) page.objects.emplace_back(id.as_string());
+  co_return page;
+}
+
+Task<ArchivistClient::StoredObject> ArchivistClient::look_at_stored(std::string_view kind,
+                                                                    const Id<Object>& object) {
+  http::ClientRequest request;
+  request.target = "/internal/v1/stored/" + std::string(kind) + "/" + object.text();
+  http::ClientResponse response = co_await client_.send(std::move(request));
+  co_await expect_success(response, "look_at_stored");
+  std::string text = co_await response.text(64 * 1024);
+  const json::value value = parse_json(text);
+  const json::object& found = value.as_object();
+  co_return StoredObject{require_string(found, "workspace"), require_string(found, "md5"),
+                         require_int(found, "size"), facts_from_json(value.at("facts"))};
+}
+
 Task<> ArchivistClient::ping() {
   http::ClientRequest request;
   request.target = "/internal/v1/ping";

@@ -1,6 +1,8 @@
 #pragma once
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/id.h"
 #include "http/client.h"
@@ -36,6 +38,21 @@ class ArchivistClient {
   Task<Stored> put_plain(const Id<Object>& object, http::ByteSource& bytes);
   /// The object's plaintext as a stream. Throws Error{not_found} when its bytes are not there.
   Task<http::ClientResponse> get(const Id<Object>& object);
+  /// Some objects of a kind that lie in the blob store, whatever the rows say, after the place `after`
+  /// (empty: from the first on). Only for the look through it after the database went back.
+  struct StoredPage {
+    std::vector<std::string> objects;
+    std::string next;  ///< where the next page begins; empty: there is none
+  };
+  Task<StoredPage> stored(std::string_view kind, std::string after);
+  /// What such an object is, opened to its end. Throws Error{not_found} when it is gone, Error{internal} when
+  /// it does not open.
+  struct StoredObject {
+    std::string workspace, md5;
+    std::int64_t size = 0;
+    std::map<std::string, std::string> facts;
+  };
+  Task<StoredObject> look_at_stored(std::string_view kind, const Id<Object>& object);
   /// Whether archivist answers at all.
   Task<> ping();
   /// Streams a request under /_archivist/ to archivist and its answer back.

@@ -60,6 +60,8 @@ FakeArchivist::FakeArchivist(net::Executor executor, postgres::Database& databas
   add(Method::put, "/internal/v1/objects/:object/plain", &FakeArchivist::put_plain);
   add(Method::put, "/internal/v1/objects/:object", &FakeArchivist::put_sealed);
   add(Method::get, "/internal/v1/objects/:object", &FakeArchivist::get);
+  add(Method::get, "/internal/v1/stored/:kind", &FakeArchivist::list_stored);
+  add(Method::get, "/internal/v1/stored/:kind/:object", &FakeArchivist::look_at_stored);
   add(Method::put, "/_archivist/v1/object/:token", &FakeArchivist::put_signed);
   add(Method::get, "/_archivist/v1/object/:token", &FakeArchivist::get_signed);
   server_.listen_unix(socket);
@@ -81,6 +83,30 @@ Task<http::Response> FakeArchivist::serve(http::Request& request) {
   const http::Route* route = router_.match(request);
   if (!route) throw Error(Code::not_found, "");
   co_return co_await route->handler(request);
+}
+
+Task<http::Response> FakeArchivist::list_stored(http::Request& request) {
+  constexpr std::size_t page_size = 2;
+  const std::string after(request.query.find("after").value_or(""));
+  json::array page;
+  std::string next;
+  for (const auto& [id, found] : stored_[request.parameter("kind")]) {
+    if (id <= after || page.size() == page_size) continue;
+    page.push_back(json::value(id));
+    if (page.size() == page_size) next = id;
+  }
+  co_return answer(200, {{"objects", std::move(page)}, {"next", next}});
+}
+
+Task<http::Response> FakeArchivist::look_at_stored(http::Request& request) {
+  const auto& kept = stored_[request.parameter("kind")];
+  auto found = kept.find(request.parameter("object"));
+  if (found == kept.end()) throw Error(Code::not_found, "");
+  if (found->second.md5.empty()) throw Error(Code::unprocessable, "it does not open");
+  co_return answer(200, {{"workspace", found->second.workspace},
+                         {"md5", found->second.md5},
+                         {"size", found->second.size},
+                         {"facts", facts_to_json(found->second.facts)}});
 }
 
 Task<Object> FakeArchivist::require(const std::string& id, bool log) {

@@ -6,6 +6,7 @@
 #include "http/router.h"
 #include "http/server.h"
 #include "net/io.h"
+#include "object/archivist_client.h"
 #include "object/object.h"
 #include "postgres/database.h"
 
@@ -28,6 +29,10 @@ class FakeArchivist {
   const std::string& bytes(const std::string& object) const { return objects_.at(object); }
   /// All segments of a log in order; text of the platform's own stands beside sealed bytes.
   std::string log(const std::string& object) const;
+  /// Lets the store hold an object that has perhaps no row.
+  void keep_stored(const std::string& kind, const std::string& object, ArchivistClient::StoredObject found) {
+    stored_[kind][object] = std::move(found);
+  }
   /// How many times bytes of any kind were sent to it.
   std::size_t writes() const noexcept { return writes_; }
 
@@ -38,6 +43,8 @@ class FakeArchivist {
   Task<http::Response> put_plain(http::Request& request);
   Task<http::Response> put_sealed(http::Request& request);
   Task<http::Response> get(http::Request& request);
+  Task<http::Response> list_stored(http::Request& request);
+  Task<http::Response> look_at_stored(http::Request& request);
   Task<http::Response> put_signed(http::Request& request);
   Task<http::Response> get_signed(http::Request& request);
   Task<http::Response> store(Id<Object> id, std::string bytes, bool plain);
@@ -51,6 +58,7 @@ class FakeArchivist {
   http::Server server_;
   std::map<std::string, std::string> objects_;
   std::map<std::string, std::map<int, std::string>> logs_;
+  std::map<std::string, std::map<std::string, ArchivistClient::StoredObject>> stored_;
   bool away_ = false;
   std::size_t writes_ = 0;
 };

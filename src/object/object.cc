@@ -25,9 +25,9 @@ std::optional<Access> from_letter(std::string_view text) {
 
 }  // namespace
 
-Task<> insert(postgres::Tx& tx, const Id<Object>& id, std::string_view kind,
-              const std::string& workspace_id) {
-  co_await tx.run(sql::object_insert, postgres::Params::of(id, kind, workspace_id));
+Task<> insert(postgres::Tx& tx, const Id<Object>& id, std::string_view kind, const std::string& workspace_id,
+              const std::map<std::string, std::string>& facts) {
+  co_await tx.run(sql::object_insert, postgres::Params::of(id, kind, workspace_id, facts_to_json(facts)));
 }
 
 Task<> insert_if_absent(postgres::Tx& tx, const Id<Object>& id, std::string_view kind,
@@ -43,14 +43,38 @@ Task<std::optional<Object>> find(postgres::Tx& tx, const Id<Object>& id) {
   postgres::Result result = co_await tx.run(sql::object_find, postgres::Params::of(id));
   std::optional<postgres::Row> row = result.one();
   if (!row) co_return std::nullopt;
-  co_return Object{Id<Object>(row->string("id")), row->string("kind"),      row->string("workspace"),
-                   row->string("status"),         row->opt_integer("size"), row->opt_string("md5")};
+  co_return Object{Id<Object>(row->string("id")),      row->string("kind"),
+                   row->string("workspace"),           row->string("status"),
+                   row->opt_integer("size"),           row->opt_string("md5"),
+                   facts_from_json(row->json("facts"))};
 }
 
 Task<bool> mark_live(postgres::Tx& tx, const Id<Object>& id, std::int64_t size,
                      const std::optional<std::string>& md5) {
   postgres::Result result = co_await tx.run(sql::object_mark_live, postgres::Params::of(id, size, md5));
   co_return result.affected() == 1;
+}
+
+Task<bool> adopt(postgres::Tx& tx, const Id<Object>& id, std::string_view kind,
+                 const std::string& workspace_id, std::int64_t size, const std::string& md5) {
+  co_await tx.run(sql::object_adopt, postgres::Params::of(id, kind, workspace_id, size, md5));
+  std::optional<Object> object = co_await find(tx, id);
+  co_return object && object->status == "live" && object->kind == kind && object->workspace == workspace_id;
+}
+
+json::object facts_to_json(const std::map<std::string, std::string>& facts) {
+  json::object out;
+  for (const auto& [key, value] : facts) out[key] = value;
+  return out;
+}
+
+std::map<std::string, std::string> facts_from_json(const json::value& value) {
+  std::map<std::string, std::string> out;
+  if (!value.is_object()) return out;
+  for (const auto& [key, fact] : value.get_object()) {
+    if (fact.is_string()) out[std::string(key)] = std::string(fact.get_string());
+  }
+  return out;
 }
 
 Task<> mark_deleted(postgres::Tx& tx, const Id<Object>& id) {

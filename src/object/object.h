@@ -1,10 +1,12 @@
 #pragma once
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/id.h"
+#include "base/json.h"
 #include "base/secret.h"
 #include "base/time.h"
 #include "postgres/database.h"
@@ -20,12 +22,16 @@ struct Object {
   std::string status;                ///< uploading, live, deleted
   std::optional<std::int64_t> size;  ///< bytes of the plaintext
   std::optional<std::string> md5;    ///< hex, of the plaintext
+  std::map<std::string, std::string>
+      facts{};  ///< what the header says besides: of a state lineage, serial, md5
 };
 
 namespace object {
 
-/// Inserts a row in status `uploading`.
-Task<> insert(postgres::Tx& tx, const Id<Object>& id, std::string_view kind, const std::string& workspace_id);
+/// Inserts a row in status `uploading`. `facts` will stand in the authenticated header of bytes that
+/// archivist seals: what one wants to know who has nothing but the bytes.
+Task<> insert(postgres::Tx& tx, const Id<Object>& id, std::string_view kind, const std::string& workspace_id,
+              const std::map<std::string, std::string>& facts = {});
 /// The same for an id that a shim was given beforehand; a repeat changes nothing. Throws Error{conflict} when
 /// the id is another object's.
 Task<> insert_if_absent(postgres::Tx& tx, const Id<Object>& id, std::string_view kind,
@@ -36,8 +42,17 @@ Task<std::optional<Object>> find(postgres::Tx& tx, const Id<Object>& id);
 /// it stays unknown.
 Task<bool> mark_live(postgres::Tx& tx, const Id<Object>& id, std::int64_t size,
                      const std::optional<std::string>& md5);
+/// Makes a row for bytes that a look through the store found: live at once. An upload that the row says is
+/// still under way has ended; whatever else the row says stays. Returns whether the object is live now, with
+/// this kind and workspace.
+Task<bool> adopt(postgres::Tx& tx, const Id<Object>& id, std::string_view kind,
+                 const std::string& workspace_id, std::int64_t size, const std::string& md5);
 /// Marks the object deleted: no URL opens it from now on; a sweeper removes the bytes later.
 Task<> mark_deleted(postgres::Tx& tx, const Id<Object>& id);
+
+/// The facts of an object as its row keeps them, and back.
+json::object facts_to_json(const std::map<std::string, std::string>& facts);
+std::map<std::string, std::string> facts_from_json(const json::value& value);
 
 /// What a signed URL allows.
 enum class Access { read, write, log };

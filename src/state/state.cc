@@ -39,6 +39,15 @@ Task<std::optional<StateVersion>> find(postgres::Tx& tx, const std::string& id) 
   co_return version;
 }
 
+Task<std::optional<StateVersion>> find_by_object(postgres::Tx& tx, const std::string& object) {
+  postgres::Result result = co_await tx.run(sql::state_version_of_object, postgres::Params::of(object));
+  std::optional<postgres::Row> row = result.one();
+  if (!row) co_return std::nullopt;
+  StateVersion version = jsonapi::from_row<StateVersion>(resource(), *row);
+  version.id = Id<StateVersion>(row->string("id"));
+  co_return version;
+}
+
 Verdict judge(const std::optional<Identity>& current, const Identity& given, bool force) {
   if (!current || force) return Verdict::accept;
   if (current->lineage && given.lineage && *current->lineage != *given.lineage)
@@ -49,15 +58,6 @@ Verdict judge(const std::optional<Identity>& current, const Identity& given, boo
 }
 
 namespace {
-
-Task<std::optional<StateVersion>> of_object(postgres::Tx& tx, const std::string& object) {
-  postgres::Result result = co_await tx.run(sql::state_version_of_object, postgres::Params::of(object));
-  std::optional<postgres::Row> row = result.one();
-  if (!row) co_return std::nullopt;
-  StateVersion version = jsonapi::from_row<StateVersion>(resource(), *row);
-  version.id = Id<StateVersion>(row->string("id"));
-  co_return version;
-}
 
 /// What follows from a version becoming the current one.
 Task<> make_current(postgres::Tx& tx, const std::string& workspace, const std::string& version) {
@@ -81,7 +81,7 @@ Task<Id<StateVersion>> insert_from_run(postgres::Tx& tx, const Workspace& worksp
 }  // namespace
 
 Task<Id<StateVersion>> add_from_run(postgres::Tx& tx, const Workspace& workspace, const FromRun& given) {
-  if (std::optional<StateVersion> known = co_await of_object(tx, given.object)) {
+  if (std::optional<StateVersion> known = co_await find_by_object(tx, given.object)) {
     if (known->intermediate && !given.intermediate)
       co_await tx.run(sql::state_version_settle, postgres::Params::of(known->id));
     co_return known->id;
@@ -92,13 +92,13 @@ Task<Id<StateVersion>> add_from_run(postgres::Tx& tx, const Workspace& workspace
 }
 
 Task<Id<StateVersion>> add_recovered(postgres::Tx& tx, const Workspace& workspace, const FromRun& given) {
-  if (std::optional<StateVersion> known = co_await of_object(tx, given.object)) co_return known->id;
+  if (std::optional<StateVersion> known = co_await find_by_object(tx, given.object)) co_return known->id;
   co_return co_await insert_from_run(tx, workspace, given, true);
 }
 
 Task<Upload> on_uploaded(postgres::Tx& tx, const Id<Object>& object, const std::string& md5,
                          std::int64_t size) {
-  std::optional<StateVersion> version = co_await of_object(tx, object.text());
+  std::optional<StateVersion> version = co_await find_by_object(tx, object.text());
   if (!version) co_return Upload::not_a_state;
   if (version->object != object.text() || version->status == "finalized") co_return Upload::done;
   // The workspace's row decides: the lock is held until the version is current.
@@ -159,8 +159,8 @@ Task<> store_parsed(postgres::Database& database, vault_client::Vault& vault,
   for (std::size_t i = 0; i < parsed.outputs.size(); ++i) {
     const ParsedOutput& output = parsed.outputs[i];
     co_await tx.run(sql::state_output_insert,
-                    postgres::Params::of(ids[i], state_version, output.name, output.sensitive,
-                                         output.type, output.detailed_type, sealed[i]));
+                    postgres::Params::of(ids[i], state_version, output.name, output.sensitive, output.type,
+                                         output.detailed_type, sealed[i]));
   }
   std::optional<std::string> note;
   if (!parsed.note.empty()) note = parsed.note;

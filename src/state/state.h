@@ -44,9 +44,12 @@ namespace state {
 constexpr std::int64_t inline_limit = 16LL * 1024 * 1024;
 /// The largest state, in bytes, that an upload may have.
 constexpr std::int64_t upload_limit = 2LL * 1024 * 1024 * 1024;
+constexpr std::size_t lineage_limit = 1024;
 
 const jsonapi::Resource& resource();
 Task<std::optional<StateVersion>> find(postgres::Tx& tx, const std::string& id);
+/// The version whose bytes, raw or as JSON, an object is.
+Task<std::optional<StateVersion>> find_by_object(postgres::Tx& tx, const std::string& object);
 
 /// What a serial, lineage and md5 mean beside the current version; pure.
 enum class Verdict {

@@ -191,6 +191,10 @@ Task<http::Response> Api::create(http::Request& request) {
     if (value && !value->is_null() && !value->is_string())
       problems.push_back({"The value must be a string.", "/data/attributes/" + std::string(member)});
   }
+  std::optional<std::string> lineage = find_string(attributes, "lineage");
+  // It stands in the header of the state's bytes.
+  if (lineage && lineage->size() > lineage_limit)
+    problems.push_back({"A lineage has at most 1024 bytes.", "/data/attributes/lineage"});
   const json::value* forced = attributes.if_contains("force");
   if (forced && !forced->is_null() && !forced->is_bool())
     problems.push_back({"The value must be true or false.", "/data/attributes/force"});
@@ -212,7 +216,7 @@ Task<http::Response> Api::create(http::Request& request) {
     if (!json_state) problems.push_back({"The JSON state must be base64.", "/data/attributes/json-state"});
   }
   if (!problems.empty()) throw Error(Code::unprocessable, std::move(problems));
-  identity = {*serial, find_string(attributes, "lineage"), lower(*md5)};
+  identity = {*serial, lineage, lower(*md5)};
   if (raw && hex(crypto::hash(crypto::HashKind::md5, *raw)) != identity.md5) {
     throw Error(Code::unprocessable, "The md5 is not that of the state.", "/data/attributes/md5");
   }
@@ -248,7 +252,11 @@ Task<http::Response> Api::create(http::Request& request) {
         if (verdict != Verdict::accept) throw Error(Code::conflict, conflict_text(verdict, *current));
       }
     }
-    co_await object::insert(tx, object, "state", seen.workspace.id.text());
+    std::map<std::string, std::string> facts{{"serial", std::to_string(identity.serial)},
+                                             {"md5", identity.md5},
+                                             {"lineage", identity.lineage.value_or("")},
+                                             {"run", run.value_or("")}};
+    co_await object::insert(tx, object, "state", seen.workspace.id.text(), facts);
     co_await object::insert(tx, json_object, "json-state", seen.workspace.id.text());
     std::optional<std::int64_t> size;
     co_await tx.run(

@@ -294,6 +294,7 @@ def database_put_back(ground: Ground, report: Report) -> None:
                                         (applying, "applying in the copy and still", 1),
                                         (confirmed, "apply queued in the copy, applied since", 0)):
             report.guard(f"{what}, {moment}", lambda s=subject, m=moment, c=claims: expect_past(report, what, s, m, c, back))
+        report.guard(f"{what}, states", lambda: expect_recovered(report, what, [applied_since, confirmed]))
         report.guard(f"{what}, the queue", lambda: expect_order(report, what, held, second, third))
 
 
@@ -311,6 +312,24 @@ def expect_past(report: Report, what: str, subject: Subject, moment: str, claims
     if subject.ground.api.get(f"/workspaces/{subject.workspace.id}")["attributes"]["locked"]:
         raise AssertionError(f"{subject.workspace.name} is locked")
     report.add(Row(what, moment, "errored, says that the apply may have happened; not applied again", back, ended))
+
+
+def expect_recovered(report: Report, what: str, applied: list[Subject]) -> None:
+    """What was applied since the copy is still known to the blob store: kept, and not current by itself."""
+    since = time.monotonic()
+    for subject in applied:
+        def versions() -> list[dict]:
+            path = f"/workspaces/{subject.workspace.id}/state-versions"
+            return [version["attributes"] for version in subject.ground.api.get(path)]
+        wait_for(f"the states of {subject.workspace.name} are recovered",
+                 lambda: any(version["recovered"] and version["resources-processed"] for version in insist(versions)), 60)
+        recovered = [version for version in insist(versions) if version["recovered"]]
+        if len({version["md5"] for version in recovered}) != len(recovered):
+            raise AssertionError(f"a state of {subject.workspace.name} was recovered twice: {recovered}")
+        current = subject.ground.api.request("GET", f"/api/v2/workspaces/{subject.workspace.id}/current-state-version")
+        if current.status == 200 and current.json["data"]["attributes"]["recovered"]:
+            raise AssertionError(f"a recovered state of {subject.workspace.name} is current")
+    report.add(Row(what, "states written since", "kept as recovered versions, none of them current", ended=time.monotonic() - since))
 
 
 def expect_order(report: Report, what: str, held: Subject, second: Subject, third: Subject) -> None:
