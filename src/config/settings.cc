@@ -89,6 +89,11 @@ constexpr Setting settings[] = {
      .meaning = "Workers on this machine.",
      .least = 1,
      .most = 8},
+    {.name = "TERRANE_DUTY_LOCKS",
+     .kind = Kind::yes_no,
+     .standard = "true",
+     .meaning = "Whether several backgrounds divide their duties by locks, which spares work; without, each "
+                "does all (tests)."},
     {.name = "TERRANE_RATE_LIMIT",
      .kind = Kind::number,
      .standard = "0",

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "object/archivist_client.h"
 #include "outbox/outbox.h"
+#include "postgres/duty.h"
 #include "postgres/listener.h"
 #include "redis/client.h"
 #include "run/past.h"
@@ -13,13 +14,8 @@
 namespace terrane::app {
 namespace {
 
-/// Wakes who waits for work, so that the stop is seen at once.
-Task<> wake_at_stop(net::Stop& stop, run::Scheduler& scheduler, outbox::Relay& relay) {
-  while (!co_await stop.wait_for(std::chrono::hours(1))) {
-  }
-  scheduler.wake();
-  relay.wake();
-}
+/// The advisory locks of duties, apart from others in the same database.
+enum class DutyKey : std::int64_t { scheduler = 7'300'000'001, relay, uploads, recovery };
 
 /// Tells all webs of a revoked token, beside NOTIFY. Without Redis their caches end by themselves within 5
 /// seconds.
@@ -34,6 +30,7 @@ Task<> tell_webs(redis::Client& redis, std::string token_id) {
 Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop) {
   postgres::Database database(executor, config.database("terrane background"));
   amqp::Publisher publisher(executor, config.amqp());
+  object::ArchivistClient archivist(executor, config.text("archivist_socket"));
   const std::chrono::milliseconds look = config.look_interval().value_or(std::chrono::milliseconds(0));
   outbox::Relay relay(
       executor, database,
@@ -45,7 +42,6 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
   run::Scheduler scheduler(
       executor, database, config.yes("fallback_engine"), [&past] { return past.check(); }, look);
   run::UploadSweeper uploads(database);
-  object::ArchivistClient archivist(executor, config.text("archivist_socket"));
   state::Recovery recovery(database, archivist);
   redis::Client redis(executor, config.redis());
   postgres::Listener listener(executor, config.text("database_url"),
@@ -59,13 +55,23 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
                                 if (channel != "terrane_outbox") scheduler.wake();
                                 if (channel != "terrane_runs") relay.wake();
                               });
-  net::spawn(executor, "outbox relay", relay.run(stop));
-  net::spawn(executor, "upload sweeper", uploads.run(stop));
+  // The witness of the database's history lies on this machine: each background keeps its own.
   net::spawn(executor, "past guard", past.run(stop));
-  net::spawn(executor, "recovery of states", recovery.run(stop));
-  net::spawn(executor, "wake at stop", wake_at_stop(stop, scheduler, relay));
+  auto duty = [&](DutyKey key, postgres::Duty::Work work, std::function<void()> wake = {}) {
+    return postgres::Duty(executor, config.text("database_url"), static_cast<std::int64_t>(key),
+                          config.yes("duty_locks"), std::move(work), std::move(wake));
+  };
+  postgres::Duty scheduling = duty(
+      DutyKey::scheduler, [&](net::Stop& until) { return scheduler.run(until); }, [&] { scheduler.wake(); });
+  postgres::Duty relaying =
+      duty(DutyKey::relay, [&](net::Stop& until) { return relay.run(until); }, [&] { relay.wake(); });
+  postgres::Duty sweeping = duty(DutyKey::uploads, [&](net::Stop& until) { return uploads.run(until); });
+  postgres::Duty recovering = duty(DutyKey::recovery, [&](net::Stop& until) { return recovery.run(until); });
+  net::spawn(executor, "outbox relay", relaying.run(stop));
+  net::spawn(executor, "upload sweeper", sweeping.run(stop));
+  net::spawn(executor, "recovery of states", recovering.run(stop));
   log::info("ready");
-  co_await scheduler.run(stop);
+  co_await scheduling.run(stop);
   co_await past.remember();
   co_return 0;
 }

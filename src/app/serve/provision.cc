@@ -202,6 +202,7 @@ json::object config_of(const Installation& installation, const std::string& role
     values["database_url"] = database_url(installation, "terrane", "terrane");
     values["redis_socket"] = layout.redis_socket().string();
     values["archivist_socket"] = layout.archivist_socket().string();
+    values["duty_locks"] = settings.yes("TERRANE_DUTY_LOCKS");
     values["witness"] = (layout.witness() / "history.json").string();
     values["fallback_engine"] = settings.yes("TERRANE_FALLBACK_ENGINE");
     reach_broker();
