@@ -47,6 +47,11 @@ Task<int> drain_node(Local& local, std::string node, bool draining) {
   co_return 0;
 }
 
+Task<int> forget_node(Local& local, std::string node) {
+  co_await run::forget_node(local.database(), node);
+  co_return 0;
+}
+
 }  // namespace
 
 void add_admin_commands(CLI::App& app, int& status) {
@@ -77,6 +82,12 @@ void add_admin_commands(CLI::App& app, int& status) {
           with_installation(data, [wanted](Local& local) { return drain_node(local, argument, wanted); });
     });
   };
+  CLI::App* forget = with_data(node->add_subcommand(
+      "forget", "declare a silent node dead: its plans are run again, its applies end errored"));
+  forget->add_option("node", argument, "the node's id")->required();
+  forget->callback([&status] {
+    status = with_installation(data, [](Local& local) { return forget_node(local, argument); });
+  });
   app.add_subcommand("routes", "print every endpoint, one a line")->callback([&status] {
     std::fputs(routes_text().c_str(), stdout);
     status = 0;

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "run/jobs_sql.h"
 #include "run/run_sql.h"
+#include "run/waits.h"
 
 namespace terrane::run {
 namespace {
@@ -70,6 +71,9 @@ Task<json::object> Api::document(postgres::Tx& tx, const Seen& seen) {
                    {"can-comment", seen.access.queue_runs},       {"can-discard", seen.access.apply_runs},
                    {"can-force-execute", seen.access.apply_runs}, {"can-force-cancel", seen.access.update},
                    {"can-override-policy-check", false}};
+  std::optional<std::string> wait;
+  if (may_wait(status)) wait = co_await waiting_for(tx, run.id.text());
+  attributes["waiting-for"] = wait ? json::value(*wait) : json::value();
   attributes["variables"] = nullptr;
   if (!run.sealed_variables.empty() && seen.access.read_variables) {
     Secret text = co_await needs_.vault.decrypt("terrane", run.sealed_variables, run.id.text());

@@ -78,6 +78,7 @@ void JobApi::add_routes(http::Router& router) {
                  std::size_t limit = 4 * 1024 * 1024) {
     router.add({method, pattern, std::move(handler), limit, false});
   };
+  row(Method::get, "/job/v1/ping", api::bind<&JobApi::ping>(this));
   row(Method::post, "/job/v1/nodes/:node", api::bind<&JobApi::register_node>(this));
   row(Method::post, "/job/v1/claims", api::bind<&JobApi::claim>(this));
   row(Method::post, "/job/v1/jobs/:id/beats", api::bind<&JobApi::beat>(this));
@@ -119,6 +120,13 @@ Task<std::vector<worker_protocol::Slot>> JobApi::take_slots(std::size_t count) {
   co_return slots;
 }
 
+/// Whether beats would be heard: background asks before it calls anybody silent.
+Task<http::Response> JobApi::ping(http::Request& request) {
+  node_of(request);
+  co_await needs_.database.ping();
+  co_return api::no_content();
+}
+
 Task<http::Response> JobApi::register_node(http::Request& request) {
   const std::string node = node_of(request);
   if (node != request.parameter("node"))
@@ -138,7 +146,8 @@ Task<http::Response> JobApi::register_node(http::Request& request) {
   for (std::size_t i = 0; i < missing.size(); ++i) {
     // The node does not know a job that it once claimed: it died before the job's spool was written.
     Loss loss{"The worker was lost before it could start the phase.", "", false};
-    co_await lose(missing[i].string("id"), missing[i].string("lease"), std::move(loss), node);
+    co_await losses_.lose(missing[i].string("id"), missing[i].string("lease"), std::move(loss),
+                          "node " + node);
   }
   std::set<std::string> open;
   for (std::size_t i = 0; i < held.size(); ++i) open.insert(held[i].string("id"));
@@ -183,8 +192,9 @@ Task<std::optional<http::Response>> JobApi::claim_one(const std::string& node, c
       co_return std::nullopt;
     }
     std::string lease = crypto::random_text(32);
-    postgres::Result claimed =
-        co_await tx.run(sql::job_claim, postgres::Params::of(waiting[0].string("id"), lease, node));
+    postgres::Result claimed = co_await tx.run(
+        sql::job_claim,
+        postgres::Params::of(waiting[0].string("id"), lease, node, needs_.limits.grace.count()));
     if (claimed.empty()) co_return std::nullopt;
     JobRecord job = job_from_row(claimed[0]);
     bool plan = job.phase == "plan";
@@ -326,6 +336,7 @@ Task<worker_protocol::Job> JobApi::claimed_job(postgres::Tx& tx, const JobRecord
   job.cpus = needs_.limits.cpus;
   job.processes = needs_.limits.processes;
   job.disk_bytes = needs_.limits.disk_bytes;
+  job.grace = needs_.limits.grace;
   co_return job;
 }
 

@@ -8,6 +8,7 @@
 #include "object/archivist_client.h"
 #include "object/object.h"
 #include "postgres/database.h"
+#include "run/loss.h"
 #include "run/store.h"
 #include "user/tokens.h"
 #include "vault_client/vault.h"
@@ -23,12 +24,12 @@ struct PhaseLimits {
   double cpus = 0;
   std::int64_t processes = 1024;
   std::int64_t disk_bytes = 4096LL * 1024 * 1024;
+  /// How long the workspace of a silent node is kept, where there are several nodes; 0: for ever.
+  std::chrono::seconds grace{0};
 };
 
 /// The transit key that wraps the data keys of blobs.
 constexpr const char* blob_key = "archivist";
-/// A plan that lost its worker this often is given up.
-constexpr int most_attempts = 5;
 
 /// The job API: what worker nodes and shims ask, on a listener of its own where each client shows its node's
 /// certificate. Every write for a job names the job's lease; a closed lease gets 409. All endpoints may be
@@ -45,7 +46,7 @@ class JobApi {
     std::string hostname;  ///< as configurations name the platform: host[:port]
     PhaseLimits limits;
   };
-  explicit JobApi(Needs needs) : needs_(std::move(needs)) {}
+  explicit JobApi(Needs needs) : needs_(std::move(needs)), losses_(needs_.database, needs_.archivist) {}
   void add_routes(http::Router& router);
   /// Fills the reserve of data keys, so that a hand-out does not wait for vault.
   Task<> fill_reserve();
@@ -58,6 +59,7 @@ class JobApi {
     bool open = false;  ///< whether the lease still holds
   };
 
+  Task<http::Response> ping(http::Request& request);
   Task<http::Response> register_node(http::Request& request);
   Task<http::Response> claim(http::Request& request);
   Task<http::Response> beat(http::Request& request);
@@ -84,16 +86,9 @@ class JobApi {
   Task<> let_the_client_see_the_plan(std::string job_id);
   Task<> end_phase(postgres::Tx& tx, const Leased& leased, const worker_protocol::Outcome& outcome,
                    const std::string& node);
-  /// How a phase was lost with its worker or its shim.
-  struct Loss {
-    std::string reason, import_list;
-    bool started = false;  ///< the shim says that the engine ran
-  };
-  Task<> lose(const std::string& job_id, const std::string& lease, Loss loss, std::string node);
-  Task<bool> lose_once(const std::string& job_id, const std::string& lease, const Loss& loss,
-                       const std::string& node);
 
   Needs needs_;
+  Losses losses_;
   std::vector<sealed::DataKey> reserve_;
   bool filling_ = false;
 };

@@ -48,13 +48,6 @@ std::string action_of(Event event) {
   }
 }
 
-/// Whether the phase of a lost job is queued once more. A plan has no side effects; of an apply the same is
-/// sure only when its shim confirmed no beat, since it starts nothing before.
-bool may_run_again(const postgres::Row& job, bool started) {
-  if (!job.is_null("wish") || job.integer("attempt") >= most_attempts) return false;
-  return job.string("phase") == "plan" || (!started && job.integer("beat") == 0);
-}
-
 /// A reason that fits into a log's segment, cut between characters.
 std::string shortened(std::string text) {
   constexpr std::size_t most = 64 * 1024;
@@ -63,25 +56,6 @@ std::string shortened(std::string text) {
   while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
   text.resize(size);
   return text;
-}
-
-/// The log's last words. The order is: state, log, import list, then status and lock.
-Task<> say_goodbye(object::ArchivistClient& archivist, const postgres::Row& job, const std::string& reason,
-                   bool has_imports) {
-  std::string text = "\n" + reason + "\n";
-  if (has_imports)
-    text +=
-        "Some resources were made and are missing in the saved state. Import blocks for them are in the "
-        "run's "
-        "import list.\n";
-  text += "\x03";
-  // The segment's number is fixed, so a repeat says the same once; whoever said it in other words was first.
-  try {
-    co_await archivist.append_text(Id<Object>(job.string("log_id")), job.string("workspace_id"),
-                                   static_cast<int>(job.integer("log_segment")) + 1, text);
-  } catch (const Error& error) {
-    if (error.code() != Code::conflict) throw;
-  }
 }
 
 }  // namespace
@@ -153,55 +127,9 @@ Task<http::Response> JobApi::lost(http::Request& request) {
   loss.reason = shortened(find_string(body, "error").value_or("The phase's processes ended unexpectedly."));
   loss.import_list = find_string(body, "import_list").value_or("");
   loss.started = find_bool(body, "started").value_or(false);
-  co_await lose(request.parameter("id"), lease, std::move(loss), request.client_name);
+  co_await losses_.lose(request.parameter("id"), std::move(lease), std::move(loss),
+                        "node " + request.client_name);
   co_return api::no_content();
-}
-
-Task<> JobApi::lose(const std::string& job_id, const std::string& lease, Loss loss, std::string node) {
-  while (!co_await lose_once(job_id, lease, loss, node)) {
-    // A beat or a wish came between the judgement and the rows' locks: it is judged again.
-  }
-}
-
-Task<bool> JobApi::lose_once(const std::string& job_id, const std::string& lease, const Loss& loss,
-                             const std::string& node) {
-  postgres::Result rows =
-      co_await needs_.database.query(sql::job_of_lease, postgres::Params::of(job_id, lease));
-  if (rows.empty() || rows[0].string("status") != "claimed") co_return true;
-  const postgres::Row row = rows[0];
-  const bool plan = row.string("phase") == "plan";
-  const bool again = may_run_again(row, loss.started);
-  if (!again) co_await say_goodbye(needs_.archivist, row, loss.reason, !loss.import_list.empty());
-
-  postgres::Tx tx = co_await needs_.database.begin();
-  co_await workspace::find(tx, row.string("workspace_id"), workspace::RowLock::yes);
-  std::optional<Run> run = co_await find_locked(tx, row.string("run_id"));
-  if (!run) co_return true;
-  postgres::Result job = co_await tx.run(sql::job_lock_row, postgres::Params::of(job_id));
-  if (job.empty()) co_return true;
-  if (may_run_again(job[0], loss.started) != again) co_return false;
-  const bool canceled = !job[0].is_null("wish");
-  json::object outcome{{"lost", loss.reason}};
-  postgres::Result closed =
-      co_await tx.run(sql::job_finish, postgres::Params::of(job_id, lease, "lost", outcome));
-  if (closed.affected() == 0) co_return true;
-  Cause cause{"node " + node, "", {{"job", job_id}, {"reason", loss.reason}}, {}};
-  if (again) {
-    co_await transition(tx, *run, plan ? Event::redo_plan : Event::requeue_apply, std::move(cause));
-    co_await queue_job(tx, *run, plan ? worker_protocol::Phase::plan : worker_protocol::Phase::apply);
-  } else {
-    if (!plan && !loss.import_list.empty()) {
-      co_await tx.run(sql::apply_set_outcome,
-                      postgres::Params::of(run->id, std::nullopt, std::nullopt, std::nullopt, std::nullopt,
-                                           loss.import_list));
-    }
-    cause.action = canceled ? "canceled" : "errored";
-    if (!canceled) cause.error = loss.reason;
-    co_await transition(tx, *run, canceled ? Event::end_canceled : Event::fail, std::move(cause));
-  }
-  co_await user::Tokens::revoke_all(tx, "run", run->id.text());
-  co_await tx.commit();
-  co_return true;
 }
 
 }  // namespace terrane::run

@@ -284,7 +284,8 @@ TEST(JobLease, IsAskedOnEveryRoute) {
         {Method::post, "recovered", state},
         {Method::post, "result", outcome},
         {Method::post, "lost", "{}"}};
-    EXPECT_EQ(routes.size() + 2, stage.job_router.rows().size()) << "every route but registration and claim";
+    EXPECT_EQ(routes.size() + 3, stage.job_router.rows().size())
+        << "every route but registration, claim and ping";
     for (const auto& [method, what, body] : routes) {
       const std::string path = "/job/v1/jobs/" + job.id + "/" + what;
       EXPECT_EQ((co_await stage.ask("", method, path, body, job.lease, "state")).status, 401) << what;

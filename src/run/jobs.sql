@@ -15,7 +15,7 @@ SELECT j.id, j.run_id FROM terrane.jobs j JOIN terrane.runs r ON r.id = j.run_id
  ORDER BY j.priority, j.position LIMIT 1 FOR UPDATE OF r
 
 -- name: job_claim
-UPDATE terrane.jobs SET status = 'claimed', lease = $2, node_id = $3, claimed_at = clock_timestamp() WHERE id = $1 AND status = 'queued' RETURNING *
+UPDATE terrane.jobs SET status = 'claimed', lease = $2, node_id = $3, grace_seconds = $4, claimed_at = clock_timestamp() WHERE id = $1 AND status = 'queued' RETURNING *
 
 -- name: job_find
 SELECT * FROM terrane.jobs WHERE id = $1
@@ -24,7 +24,7 @@ SELECT * FROM terrane.jobs WHERE id = $1
 SELECT * FROM terrane.jobs WHERE id = $1 FOR UPDATE
 
 -- name: job_beat
-UPDATE terrane.jobs SET beat = greatest(beat, $3) WHERE id = $1 AND lease = $2 AND status = 'claimed' AND node_id = $4 RETURNING wish
+UPDATE terrane.jobs SET beat = greatest(beat, $3), silent_since = NULL WHERE id = $1 AND lease = $2 AND status = 'claimed' AND node_id = $4 RETURNING wish
 
 -- name: job_of_lease
 SELECT j.*, CASE j.phase WHEN 'plan' THEN p.log_id ELSE a.log_id END AS log_id
@@ -67,7 +67,7 @@ UPDATE terrane.jobs SET status = 'canceled', finished_at = clock_timestamp() WHE
 
 -- name: node_register
 INSERT INTO terrane.nodes (id, name, incarnation, capacity) VALUES ($1, $2, $3, $4)
-ON CONFLICT (id) DO UPDATE SET name = $2, incarnation = $3, capacity = $4, seen_at = now(),
+ON CONFLICT (id) DO UPDATE SET name = $2, incarnation = $3, capacity = $4, seen_at = now(), reports = terrane.nodes.reports + 1, forgotten_at = NULL,
    registered_at = CASE WHEN terrane.nodes.incarnation = $3 THEN terrane.nodes.registered_at ELSE now() END
 RETURNING draining, (SELECT epoch FROM terrane.installation) AS epoch
 
@@ -82,8 +82,20 @@ SELECT draining FROM terrane.nodes WHERE id = $1
 UPDATE terrane.nodes n SET draining = $2 FROM (SELECT id, draining FROM terrane.nodes WHERE id = $1 FOR UPDATE) old
  WHERE n.id = old.id RETURNING old.draining IS DISTINCT FROM $2 AS changed
 
+-- name: node_forget
+UPDATE terrane.nodes n SET forgotten_at = now() FROM (SELECT id, seen_at FROM terrane.nodes WHERE id = $1 FOR UPDATE) old
+ WHERE n.id = old.id AND old.seen_at < now() - interval '30 seconds' RETURNING n.id
+
+-- name: node_silence
+SELECT floor(extract(epoch FROM now() - seen_at))::bigint AS seconds FROM terrane.nodes WHERE id = $1
+
+-- name: node_claims
+SELECT count(*) AS count FROM terrane.jobs WHERE node_id = $1 AND status = 'claimed'
+
 -- name: node_list
-SELECT n.*, (SELECT count(*) FROM terrane.jobs j WHERE j.node_id = n.id AND j.status = 'claimed') AS running FROM terrane.nodes n ORDER BY n.name
+SELECT n.*, n.seen_at < now() - interval '15 seconds' AS silent, running.count AS running
+  FROM terrane.nodes n, LATERAL (SELECT count(*) FROM terrane.jobs j WHERE j.node_id = n.id AND j.status = 'claimed') running
+ WHERE n.forgotten_at IS NULL OR running.count > 0 ORDER BY n.name
 
 -- name: job_soon_after_plan
 SELECT ceil(extract(epoch FROM (r.status_timestamps->>'planned-at')::timestamptz + interval '5 seconds' - now()) * 1000)::bigint AS milliseconds

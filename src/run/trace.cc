@@ -5,6 +5,7 @@
 #include "outbox/outbox.h"
 #include "run/jobs_sql.h"
 #include "run/run_sql.h"
+#include "run/waits.h"
 
 namespace terrane::run {
 namespace {
@@ -12,6 +13,12 @@ namespace {
 std::string padded(std::string text, std::size_t width) {
   if (text.size() < width) text.append(width - text.size(), ' ');
   return text + "  ";
+}
+
+std::string state_of(const postgres::Row& node) {
+  if (!node.is_null("forgotten_at")) return "forgotten";
+  if (node.boolean("silent")) return "silent";
+  return node.boolean("draining") ? "draining" : "active";
 }
 
 }  // namespace
@@ -39,18 +46,19 @@ Task<std::string> trace_text(postgres::Database& database, std::string run) {
     }
     out += detail + "\n";
   }
+  postgres::Tx tx = co_await database.begin();
+  if (std::optional<std::string> wait = co_await waiting_for(tx, run)) out += "\n" + *wait + "\n";
   co_return out;
 }
 
 Task<std::string> nodes_text(postgres::Database& database) {
   postgres::Result rows = co_await database.query(sql::node_list);
   std::string out =
-      padded("NODE", 24) + padded("EXECUTES", 8) + padded("CAPACITY", 8) + padded("STATE", 8) + "SEEN\n";
+      padded("NODE", 24) + padded("EXECUTES", 8) + padded("CAPACITY", 8) + padded("STATE", 9) + "SEEN\n";
   for (std::size_t i = 0; i < rows.size(); ++i) {
     out += padded(rows[i].string("id"), 24) + padded(rows[i].string("running"), 8) +
-           padded(rows[i].string("capacity"), 8) +
-           padded(rows[i].boolean("draining") ? "draining" : "active", 8) + iso8601(rows[i].time("seen_at")) +
-           "\n";
+           padded(rows[i].string("capacity"), 8) + padded(state_of(rows[i]), 9) +
+           iso8601(rows[i].time("seen_at")) + "\n";
   }
   co_return out;
 }
@@ -63,6 +71,26 @@ Task<> set_draining(postgres::Database& database, std::string node, bool drainin
   json::object message{{"look", "node"}};
   if (found[0].boolean("changed")) co_await outbox::write(tx, outbox::node_queue(node), message);
   co_await tx.commit();
+}
+
+Task<> forget_node(postgres::Database& database, std::string node) {
+  postgres::Result forgotten = co_await database.query(sql::node_forget, postgres::Params::of(node));
+  if (forgotten.empty()) {
+    postgres::Result heard = co_await database.query(sql::node_silence, postgres::Params::of(node));
+    if (heard.empty())
+      throw Error(Code::not_found, "There is no node " + node + ". `terrane node list` prints all.");
+    throw Error(Code::conflict, "The node " + node + " was heard " + heard[0].string("seconds") +
+                                    " s ago: it is not dead. Stop it, wait half a minute and try again.");
+  }
+  const net::Clock::time_point deadline = net::Clock::now() + std::chrono::seconds(30);
+  while (true) {
+    postgres::Result claims = co_await database.query(sql::node_claims, postgres::Params::of(node));
+    if (claims[0].integer("count") == 0) co_return;
+    if (net::Clock::now() > deadline)
+      throw Error(Code::unavailable, "The node is forgotten, but its " + claims[0].string("count") +
+                                         " phases wait for background to end them.");
+    co_await net::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
 }  // namespace terrane::run

@@ -27,9 +27,9 @@ struct WorkerOptions {
   std::optional<amqp::Options> queue;    ///< where messages say that jobs wait; nothing: only looking
   std::string queue_name = "terrane.jobs";
   std::string own_queue_name;  ///< where messages say that something is wished of this node; empty: none do
-  std::chrono::milliseconds look_interval{2000};  ///< between looks of its own; 0: messages alone wake it
-  std::chrono::milliseconds report_interval{5000};
-  std::chrono::seconds grace{60};  ///< between SIGINT and SIGKILL of an engine
+  std::chrono::milliseconds look_interval{2000};    ///< between looks of its own; 0: messages alone wake it
+  std::chrono::milliseconds report_interval{2000};  ///< a report is a sign of life, as a beat is
+  std::chrono::seconds grace{60};                   ///< between SIGINT and SIGKILL of an engine
   std::chrono::seconds keep_time{
       30 * 60};  ///< a plan's run directory waits so long for its apply: people confirm soon or much later
   std::size_t keep_count = 20;  ///< and so many at most: each holds memory

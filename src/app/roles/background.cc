@@ -1,6 +1,8 @@
 #include "amqp/publisher.h"
 #include "app/roles.h"
 #include "base/log.h"
+#include "http/client.h"
+#include "net/files.h"
 #include "object/archivist_client.h"
 #include "outbox/outbox.h"
 #include "postgres/duty.h"
@@ -8,6 +10,7 @@
 #include "redis/client.h"
 #include "run/past.h"
 #include "run/scheduler.h"
+#include "run/silence.h"
 #include "run/uploads.h"
 #include "state/recovery.h"
 
@@ -15,7 +18,7 @@ namespace terrane::app {
 namespace {
 
 /// The advisory locks of duties, apart from others in the same database.
-enum class DutyKey : std::int64_t { scheduler = 7'300'000'001, relay, uploads, recovery };
+enum class DutyKey : std::int64_t { scheduler = 7'300'000'001, relay, uploads, recovery, silence };
 
 /// Tells all webs of a revoked token, beside NOTIFY. Without Redis their caches end by themselves within 5
 /// seconds.
@@ -27,10 +30,36 @@ Task<> tell_webs(redis::Client& redis, std::string token_id) {
   }
 }
 
+http::Endpoint job_api(const RoleConfig& config) {
+  http::Endpoint endpoint;
+  endpoint.host = "127.0.0.1";
+  endpoint.port = static_cast<std::uint16_t>(config.number("job_port"));
+  endpoint.tls = true;
+  endpoint.ca_pem = net::read_file(config.text("node_ca"), 1 << 20);
+  endpoint.certificate_pem = net::read_file(config.text("certificate"), 1 << 20);
+  endpoint.key_pem = net::read_file(config.text("key"), 1 << 20);
+  return endpoint;
+}
+
+Task<bool> answers(http::Client& job_api) {
+  http::ClientRequest request;
+  request.target = "/job/v1/ping";
+  request.header_time = std::chrono::seconds(1);
+  try {
+    http::ClientResponse response = co_await job_api.send(std::move(request));
+    co_await response.text(1024);
+    co_return response.status == 204;
+  } catch (const Error& error) {
+    log::debug("the job API does not answer", {{"error", error.what()}});
+    co_return false;
+  }
+}
+
 Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop) {
   postgres::Database database(executor, config.database("terrane background"));
   amqp::Publisher publisher(executor, config.amqp());
   object::ArchivistClient archivist(executor, config.text("archivist_socket"));
+  http::Client jobs(executor, job_api(config), {.connect_time = std::chrono::seconds(1), .connections = 1});
   const std::chrono::milliseconds look = config.look_interval().value_or(std::chrono::milliseconds(0));
   outbox::Relay relay(
       executor, database,
@@ -42,6 +71,7 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
   run::Scheduler scheduler(
       executor, database, config.yes("fallback_engine"), [&past] { return past.check(); }, look);
   run::UploadSweeper uploads(database);
+  run::SilenceSweeper silence(database, archivist, [&jobs] { return answers(jobs); });
   state::Recovery recovery(database, archivist);
   redis::Client redis(executor, config.redis());
   postgres::Listener listener(executor, config.text("database_url"),
@@ -67,9 +97,11 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
       duty(DutyKey::relay, [&](net::Stop& until) { return relay.run(until); }, [&] { relay.wake(); });
   postgres::Duty sweeping = duty(DutyKey::uploads, [&](net::Stop& until) { return uploads.run(until); });
   postgres::Duty recovering = duty(DutyKey::recovery, [&](net::Stop& until) { return recovery.run(until); });
+  postgres::Duty watching = duty(DutyKey::silence, [&](net::Stop& until) { return silence.run(until); });
   net::spawn(executor, "outbox relay", relaying.run(stop));
   net::spawn(executor, "upload sweeper", sweeping.run(stop));
   net::spawn(executor, "recovery of states", recovering.run(stop));
+  net::spawn(executor, "watch over silent nodes", watching.run(stop));
   log::info("ready");
   co_await scheduling.run(stop);
   co_await past.remember();

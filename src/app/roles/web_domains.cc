@@ -15,6 +15,7 @@ run::PhaseLimits limits_of(const RoleConfig& config) {
   limits.cpus = static_cast<double>(config.number("cpus"));
   limits.processes = config.number("processes");
   limits.disk_bytes = config.number("disk_bytes");
+  limits.grace = std::chrono::seconds(config.number("grace"));
   return limits;
 }
 
@@ -63,7 +64,8 @@ std::string routes_text() {
                            {"memory_bytes", 0},
                            {"cpus", 0},
                            {"processes", 0},
-                           {"disk_bytes", 0}});
+                           {"disk_bytes", 0},
+                           {"grace", 0}});
   WebDomains domains({executor, database, redis, vault, archivist, urls, tokens}, config);
   std::string out;
   for (const http::Router* router : {&domains.router, &domains.job_router}) {

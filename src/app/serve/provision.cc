@@ -78,6 +78,10 @@ void make_certificates(const Installation& installation) {
     return crypto::make_certificate(nodes, "terrane-jobs", {"terrane-jobs", "127.0.0.1"},
                                     crypto::Usage::server, certificate_life);
   });
+  keep(layout.tls() / "background", core, [&] {
+    return crypto::make_certificate(nodes, "terrane-background", {"terrane-background"},
+                                    crypto::Usage::client, certificate_life);
+  });
   for (std::int64_t worker_number = 1; worker_number <= installation.settings.number("TERRANE_WORKERS");
        ++worker_number) {
     std::string name = installation.generated.node + "-" + std::to_string(worker_number);
@@ -106,6 +110,11 @@ std::string Installation::public_host() const {
   std::string host = settings.text("TFE_HOSTNAME");
   std::int64_t port = settings.number("TFE_HTTPS_PORT");
   return port == 443 ? host : host + ":" + std::to_string(port);
+}
+
+bool Installation::has_several_nodes() const {
+  const std::string mode = settings.text("TFE_OPERATIONAL_MODE");
+  return mode == "external" || mode == "active-active";
 }
 
 void provision(const Installation& installation) {
@@ -194,6 +203,7 @@ json::object config_of(const Installation& installation, const std::string& role
     values["node_ca"] = (layout.tls() / "node-ca.pem").string();
     values["plan_timeout"] = settings.number("TERRANE_PLAN_TIMEOUT");
     values["apply_timeout"] = settings.number("TERRANE_APPLY_TIMEOUT");
+    values["grace"] = installation.has_several_nodes() ? settings.number("TERRANE_NODE_GRACE") : 0;
     values["memory_bytes"] = settings.number("TFE_CAPACITY_MEMORY") * 1024 * 1024;
     values["cpus"] = settings.number("TFE_CAPACITY_CPU");
     values["processes"] = settings.number("TERRANE_CAPACITY_PROCESSES");
@@ -202,6 +212,10 @@ json::object config_of(const Installation& installation, const std::string& role
     values["database_url"] = database_url(installation, "terrane", "terrane");
     values["redis_socket"] = layout.redis_socket().string();
     values["archivist_socket"] = layout.archivist_socket().string();
+    values["job_port"] = made.job_port;
+    values["node_ca"] = (layout.tls() / "node-ca.pem").string();
+    values["certificate"] = (layout.tls() / "background.pem").string();
+    values["key"] = (layout.tls() / "background.key").string();
     values["duty_locks"] = settings.yes("TERRANE_DUTY_LOCKS");
     values["witness"] = (layout.witness() / "history.json").string();
     values["fallback_engine"] = settings.yes("TERRANE_FALLBACK_ENGINE");

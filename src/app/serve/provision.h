@@ -17,6 +17,9 @@ struct Installation {
 
   /// The public address as configurations and clients name it: host, or host:port when the port is not 443.
   std::string public_host() const;
+  /// Whether workers run on other machines, too. Where PostgreSQL is internal they do not, and this node's
+  /// worker is the witness of what is gone.
+  bool has_several_nodes() const;
 };
 
 /// Makes directories, the demo's CA and certificates, the node's certificate and a copy of this program;
