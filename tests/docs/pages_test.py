@@ -21,7 +21,7 @@ class Pages(unittest.TestCase):
     """Each page is a case; what a page's reader has at hand are shell variables."""
 
     def test_no_command_stands_on_a_page_that_is_not_tested(self):
-        tested = {"first-administrator", "watching", "draining", "recovery"}
+        tested = {"first-administrator", "watching", "draining", "silent-nodes", "recovery"}
         with_commands = {page.stem for page in PAGES.glob("*.md") if commands_of(page.stem)}
         self.assertEqual(with_commands, tested)
 
@@ -40,6 +40,17 @@ class Pages(unittest.TestCase):
         subject.sh(undrain)
         self.assertNotIn("draining", subject.sh('terrane node list --data "$DATA"'))
 
+    def test_silent_nodes(self):
+        list_nodes, forget = commands_of("silent-nodes")
+        with self.assertRaises(AssertionError) as refused:
+            subject.sh(forget)
+        self.assertIn("it is not dead", str(refused.exception))
+        subject.sql("INSERT INTO terrane.nodes (id, name, incarnation, capacity, seen_at) "
+                    "VALUES ('dead', 'dead', 'i', 1, now() - interval '1 hour')")
+        self.assertRegex(subject.sh(list_nodes), r"(?m)^dead .* silent ")
+        subject.sh(forget, NODE="dead")
+        self.assertNotIn("dead", subject.sh(list_nodes))
+
     def test_recovery(self):
         (again,) = commands_of("recovery")
         os.kill(subject.site.supervisor(), 9)
@@ -50,8 +61,7 @@ class Pages(unittest.TestCase):
         with self.assertRaises(AssertionError) as refused:
             subject.sh(ask)  # the demo has its administrator already
         self.assertIn("user", str(refused.exception))
-        subject.sh("psql -qX -h \"$DATA/postgres/sock\" -p $(python3 -c 'import json,os; print(json.load(open(os.environ[\"DATA\"] + "
-                "\"/generated.json\"))[\"postgres_port\"])') -U admin -d terrane -c 'TRUNCATE terrane.users CASCADE'")
+        subject.sql("TRUNCATE terrane.users CASCADE")
         token = subject.sh(ask).strip()
         answer = json.loads(subject.sh(create, TOKEN=token))
         self.assertEqual(answer["status"], "created")

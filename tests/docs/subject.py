@@ -1,5 +1,6 @@
 """The installation that the pages' commands are tried on, and the shell variables that their reader has at hand."""
 
+import json
 import os
 import subprocess
 
@@ -32,3 +33,10 @@ def sh(command: str, **more: str) -> str:
     if done.returncode != 0:
         raise AssertionError(f"{command}\nended with {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def sql(text: str) -> None:
+    """Changes the database behind the installation's back."""
+    port = json.loads((site.data / "generated.json").read_text())["postgres_port"]
+    subprocess.run(["psql", "-qX", "-h", str(site.data / "postgres" / "sock"), "-p", str(port), "-U", "admin", "-d", "terrane",
+                    "-v", "ON_ERROR_STOP=1", "-c", text], check=True, timeout=60)
