@@ -82,6 +82,8 @@ class JobApi {
   /// at all when it finds it errored. So an apply that fails at once keeps its run `applying` until five
   /// seconds after the plan. Suspends that long.
   Task<> let_the_client_see_the_plan(std::string job_id);
+  /// Gives a log its first byte (STX) if it has none: the shim of the first segment was lost before it could.
+  Task<> begin_log(std::string log, std::string workspace);
   Task<> end_phase(postgres::Tx& tx, const Leased& leased, const worker_protocol::Outcome& outcome,
                    const std::string& node);
   /// How a phase was lost with its worker or its shim.

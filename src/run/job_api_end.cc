@@ -86,6 +86,14 @@ Task<> say_goodbye(object::ArchivistClient& archivist, const postgres::Row& job,
 
 }  // namespace
 
+Task<> JobApi::begin_log(std::string log, std::string workspace) {
+  try {
+    co_await needs_.archivist.append_text(Id<Object>(log), workspace, 1, "\x02");
+  } catch (const Error& error) {
+    if (error.code() != Code::conflict) throw;
+  }
+}
+
 Task<> JobApi::end_phase(postgres::Tx& tx, const Leased& leased, const worker_protocol::Outcome& outcome,
                          const std::string& node) {
   // Rows are locked in the order workspace, run, job.
@@ -171,7 +179,10 @@ Task<bool> JobApi::lose_once(const std::string& job_id, const std::string& lease
   const postgres::Row row = rows[0];
   const bool plan = row.string("phase") == "plan";
   const bool again = may_run_again(row, loss.started);
-  if (!again) co_await say_goodbye(needs_.archivist, row, loss.reason, !loss.import_list.empty());
+  if (!again) {
+    co_await begin_log(row.string("log_id"), row.string("workspace_id"));
+    co_await say_goodbye(needs_.archivist, row, loss.reason, !loss.import_list.empty());
+  }
 
   postgres::Tx tx = co_await needs_.database.begin();
   co_await workspace::find(tx, row.string("workspace_id"), workspace::RowLock::yes);
