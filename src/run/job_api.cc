@@ -205,6 +205,7 @@ Task<std::optional<http::Response>> JobApi::claim_one(const std::string& node, c
     co_await transition(tx, *run, plan ? Event::claim_plan : Event::claim_apply, std::move(cause));
     try {
       worker_protocol::Job order = co_await claimed_job(tx, job, *run, std::move(slots));
+      if (order.log_segment > 1) co_await begin_log(needs_.archivist, order.log_object, order.workspace);
       co_await tx.commit();
       co_return json_answer(worker_protocol::to_json(order));
     } catch (const Unclaimable& error) {

@@ -219,7 +219,7 @@ TEST(JobLost, APlanIsDoneAgainUpToFiveTimes) {
     EXPECT_FALSE(co_await stage.claim());
     EXPECT_EQ((co_await stage.get("/api/v2/runs/" + id)).text("/data/attributes/error-message"),
               "The worker's machine died.");
-    EXPECT_EQ(stage.archivist_role.log(*logs.begin()), "\nThe worker's machine died.\n\x03");
+    EXPECT_EQ(stage.archivist_role.log(*logs.begin()), "\x02\nThe worker's machine died.\n\x03");
   });
 }
 
@@ -263,10 +263,12 @@ TEST(JobLost, AnApplyThatNeverBeganWaitsAgain) {
     Job again = co_await stage.must_claim();
     EXPECT_EQ(again.attempt, 2);
     EXPECT_EQ(again.log_segment, 2);
+    EXPECT_EQ(stage.archivist_role.log(job.log_object), "\x02") << "begun, which the first shim could not";
     EXPECT_NE(again.lease, job.lease);
     // The shim says that its engine ran, though no beat was confirmed.
     EXPECT_EQ((co_await stage.about(again, "lost", {{"error", "gone"}, {"started", true}})).status, 204);
     EXPECT_EQ(co_await stage.status(id), "errored");
+    EXPECT_EQ(stage.archivist_role.log(job.log_object), "\x02\ngone\n\x03");
 
     // One that can never be started is not tried for ever.
     auto [other, first] = co_await stage.applying_run();
@@ -287,7 +289,7 @@ TEST(JobLost, AfterACancelItIsCanceled) {
     co_await stage.about(job, "lost", {{"error", "killed"}});
     EXPECT_EQ(co_await stage.status(id), "canceled") << "nobody wants it planned again";
     EXPECT_TRUE((co_await stage.get("/api/v2/runs/" + id)).at("/data/attributes/error-message").is_null());
-    EXPECT_EQ(stage.archivist_role.log(job.log_object).back(), '\x03');
+    EXPECT_EQ(stage.archivist_role.log(job.log_object), "\x02\nkilled\n\x03");
     EXPECT_EQ(co_await stage.lock_owner(), "");
     EXPECT_FALSE(co_await stage.claim());
   });

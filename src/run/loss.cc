@@ -15,9 +15,22 @@ bool may_run_again(const postgres::Row& job, bool started) {
   return job.string("phase") == "plan" || (!started && job.integer("beat") == 0);
 }
 
+/// Appends a segment whose number is fixed, so a repeat says the same once; whoever said it in other words
+/// was first.
+Task<> append_once(object::ArchivistClient& archivist, std::string log, std::string workspace, int segment,
+                   std::string text) {
+  try {
+    co_await archivist.append_text(Id<Object>(std::move(log)), std::move(workspace), segment,
+                                   std::move(text));
+  } catch (const Error& error) {
+    if (error.code() != Code::conflict) throw;
+  }
+}
+
 /// The log's last words. The order is: state, log, import list, then status and lock.
 Task<> say_goodbye(object::ArchivistClient& archivist, const postgres::Row& job, const std::string& reason,
                    bool has_imports) {
+  co_await begin_log(archivist, job.string("log_id"), job.string("workspace_id"));
   std::string text = "\n" + reason + "\n";
   if (has_imports)
     text +=
@@ -25,16 +38,15 @@ Task<> say_goodbye(object::ArchivistClient& archivist, const postgres::Row& job,
         "run's "
         "import list.\n";
   text += "\x03";
-  // The segment's number is fixed, so a repeat says the same once; whoever said it in other words was first.
-  try {
-    co_await archivist.append_text(Id<Object>(job.string("log_id")), job.string("workspace_id"),
-                                   static_cast<int>(job.integer("log_segment")) + 1, text);
-  } catch (const Error& error) {
-    if (error.code() != Code::conflict) throw;
-  }
+  co_await append_once(archivist, job.string("log_id"), job.string("workspace_id"),
+                       static_cast<int>(job.integer("log_segment")) + 1, std::move(text));
 }
 
 }  // namespace
+
+Task<> begin_log(object::ArchivistClient& archivist, std::string log, std::string workspace) {
+  co_await append_once(archivist, std::move(log), std::move(workspace), 1, "\x02");
+}
 
 Task<> Losses::lose(std::string job_id, std::string lease, Loss loss, std::string who) {
   while (!co_await lose_once(job_id, lease, loss, who)) {

@@ -19,6 +19,9 @@ struct Loss {
   std::optional<std::int64_t> beat{};
 };
 
+/// Gives a log its first byte (STX) if it has none: the shim of the first segment was lost before it could.
+Task<> begin_log(object::ArchivistClient& archivist, std::string log, std::string workspace);
+
 /// Ends phases whose executor is gone: a plan is queued once more, and so is an apply that cannot have begun;
 /// any other apply ends errored, or canceled when that was wished. The lease is closed with it.
 class Losses {

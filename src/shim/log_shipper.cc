@@ -164,8 +164,8 @@ LogShipper::LogShipper(net::Executor executor, JobApi& api, const Spool& spool, 
   // The key may seal one segment once: what an earlier shim of this lease left (there is none) is never
   // continued.
   if (::ftruncate(impl_->file.get(), 0) != 0) throw Error(Code::internal, "Emptying the spooled log failed.");
-  impl_->append(impl_->sealer.begin());
-  if (impl_->segment == 1) impl_->buffer = "\x02";
+  // Begun and marked in one: a log that has anything has its first mark.
+  impl_->append(impl_->sealer.begin() + (impl_->segment == 1 ? impl_->sealer.record("\x02") : std::string()));
   net::spawn(executor, "log collector", Impl::collect(impl_));
   net::spawn(executor, "log shipper", Impl::ship(impl_));
 }

@@ -160,7 +160,8 @@ Task<> report(Context& context, Parallel& uploads, std::optional<StateKeeper>& k
 }  // namespace
 
 Task<PhaseEnd> run_phase(Context& context) {
-  if (context.job.attempt > 1) context.log.say("");  // the attempt before may have ended inside a line
+  // A plan before may have ended inside a line; of an apply that comes again nothing had begun.
+  if (context.job.attempt > 1 && context.job.phase == Phase::plan) context.log.say("");
   context.log.write(log_header(context.job));
   start_relay(context.executor, context.inheritance.relays, context.order.platform);
   net::spawn(context.executor, "time limit", limit_time(context.ender, context.job.time_limit));
