@@ -132,8 +132,8 @@ TeamAccess access_to_team(const organization::OrganizationAccess& organization,
   access.destroy = organization.manage_teams && !team.is_owners();
   access.update_organization_access = organization.manage_organization_access && !team.is_owners();
   access.update_membership = organization.manage_membership && may_touch;
-  access.manage_tokens =
-      (organization.manage_teams && may_touch) || (team.is_mine && team.allow_member_token_management);
+  const bool manages = team.is_owners() ? organization.own : organization.manage_teams;
+  access.manage_tokens = manages || (team.is_mine && team.allow_member_token_management);
   return access;
 }
 

@@ -200,7 +200,7 @@ Task<http::Response> TokenApi::list_of_organization(http::Request& request) {
   auto organization =
       co_await organization::require_organization(tx, principal, request.parameter("organization"));
   postgres::Params params = postgres::Params::of(
-      organization.id, organization.manage_teams, organization.manage, sees_secret_teams(organization),
+      organization.id, organization.manage_teams, organization.own, sees_secret_teams(organization),
       organization::kind_name(principal.kind), principal.id, request.query.find("q").value_or(""), statuses);
   postgres::Result total = co_await tx.run(sql::team_token_count, params);
   params.add(sort);

@@ -83,8 +83,9 @@ TEST(TokenApi, LetsMembersWhereTheTeamLetsThem) {
       EXPECT_EQ((co_await stage.post(devs, wanted(), who)).status, 404) << who;
     EXPECT_EQ((co_await stage.post("teams/team-open/authentication-token", wanted(), "user-tom")).status, 201)
         << "he manages the teams that he sees";
-    EXPECT_EQ((co_await stage.post("teams/team-owners/authentication-token", wanted(), "user-oli")).status,
-              404);
+    for (const char* who : {"user-oli", "org-1"})
+      EXPECT_EQ((co_await stage.post("teams/team-owners/authentication-token", wanted(), who)).status, 404)
+          << who << " gets no owner's rights by a token";
     const json::object closed = test_document("teams", {{"allow-member-token-management", false}});
     EXPECT_EQ((co_await stage.patch("teams/team-devs", closed)).status, 200);
     EXPECT_EQ((co_await stage.post(devs, wanted(), "user-bob")).status, 404);
