@@ -171,9 +171,12 @@ Task<std::map<std::string, OrganizationAccess>> access_to_organizations(
 
 Task<OrganizationAccess> access_to_organization(postgres::Tx& tx, const api::Principal& principal,
                                                 const std::string& name) {
-  const std::vector<std::string> names{name};
-  std::map<std::string, OrganizationAccess> found = co_await access_to_organizations(tx, principal, names);
-  co_return found.empty() ? OrganizationAccess{} : found.begin()->second;
+  if (principal.kind == Kind::audit_trails) co_return OrganizationAccess{};
+  postgres::Result rows = co_await tx.run(
+      sql::access_organization, postgres::Params::of(name, kind_name(principal.kind), principal.id));
+  if (rows.empty()) co_return OrganizationAccess{};
+  OrganizationAccess access = organization_access(principal, rows[0]);
+  co_return access.read ? access : OrganizationAccess{};
 }
 
 Task<std::map<std::string, WorkspaceAccess>> access_to_workspaces(postgres::Tx& tx,
@@ -193,9 +196,12 @@ Task<std::map<std::string, WorkspaceAccess>> access_to_workspaces(postgres::Tx& 
 
 Task<WorkspaceAccess> access_to_workspace(postgres::Tx& tx, const api::Principal& principal,
                                           const std::string& workspace_id) {
-  const std::vector<std::string> ids{workspace_id};
-  std::map<std::string, WorkspaceAccess> found = co_await access_to_workspaces(tx, principal, ids);
-  co_return found.empty() ? WorkspaceAccess{} : found.begin()->second;
+  postgres::Result rows = co_await tx.run(
+      sql::access_workspace,
+      postgres::Params::of(workspace_id, kind_name(principal.kind), principal.id, principal.workspace_id));
+  if (rows.empty()) co_return WorkspaceAccess{};
+  WorkspaceAccess access = workspace_access(principal, rows[0]);
+  co_return access.read ? access : WorkspaceAccess{};
 }
 
 Task<std::map<std::string, ProjectAccess>> access_to_projects(postgres::Tx& tx,
