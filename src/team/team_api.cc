@@ -168,6 +168,7 @@ Task<http::Response> TeamApi::show(http::Request& request) {
 Task<http::Response> TeamApi::update(http::Request& request) {
   json::object data = co_await api::read_data(request, resource().type, body_limit);
   const api::Principal& principal = api::principal(request);
+  bool renamed = false;
   std::function<Task<Visible>(postgres::Tx&)> change = [&](postgres::Tx& tx) -> Task<Visible> {
     Visible seen = co_await require(tx, principal, request.parameter("id"));
     const Team before = seen.team;
@@ -184,11 +185,12 @@ Task<http::Response> TeamApi::update(http::Request& request) {
       throw Error(Code::unprocessable, "Only who has access to secret teams can make one",
                   "/data/attributes/visibility");
     }
+    renamed = seen.team.name != before.name;
     co_await team::update(tx, before.id.text(), columns);
     co_return co_await require(tx, principal, before.id.text());
   };
   Visible changed = co_await postgres::transact_change<Visible>(database_, change);
-  tokens_.forget("");
+  if (renamed) tokens_.forget("");
   postgres::Tx tx = co_await database_.begin();
   co_return co_await answer_one(tx, request, 200, changed);
 }
