@@ -72,15 +72,16 @@ Error taken(const Error& error) {
   return Error(Code::unprocessable, "Name has already been taken", "/data/attributes/name");
 }
 
-/// Teams, agents, registries and the like are not there, so nobody can do anything with them.
+/// What is not there (stacks, no-code modules, …) nobody can do.
 json::object permissions(const OrganizationAccess& access) {
   return {{"can-traverse", access.read},
-          {"can-update", access.manage},
-          {"can-destroy", access.manage},
+          {"can-update", access.own},
+          {"can-destroy", access.own},
           {"can-create-workspace", access.create_workspaces},
-          {"can-create-project", access.manage},
-          {"can-update-api-token", access.manage},
-          {"can-create-team", false},
+          {"can-create-project", access.manage_projects},
+          {"can-update-api-token", access.own},
+          {"can-create-team", access.manage_teams},
+          {"can-manage-users", access.manage_membership},
           {"can-create-workspace-migration", false},
           {"can-deploy-no-code-modules", false},
           {"can-enable-stacks", false},
@@ -143,7 +144,7 @@ Task<std::pair<std::vector<Organization>, std::int64_t>> list(postgres::Tx& tx,
   using Kind = api::Principal::Kind;
   const bool all = principal.kind == Kind::user && principal.site_admin;
   const std::string user = principal.kind == Kind::user ? principal.id : "";
-  const std::string& own = principal.organization_id;
+  const std::string own = principal.kind == Kind::audit_trails ? "" : principal.organization_id;
   postgres::Result total =
       co_await tx.run(sql::organization_count, postgres::Params::of(all, own, user, search));
   postgres::Result rows = co_await tx.run(

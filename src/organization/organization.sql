@@ -11,8 +11,7 @@ SELECT o.id, o.name, o.email, o.collaborator_auth_policy, o.default_execution_mo
        p.id AS default_project_id
   FROM terrane.organizations o JOIN terrane.projects p ON p.organization_id = o.id AND p.is_default
  WHERE ($1 OR o.id = $2 OR EXISTS (
-          SELECT FROM terrane.team_members m JOIN terrane.teams t ON t.id = m.team_id
-           WHERE t.organization_id = o.id AND m.user_id = $3))
+          SELECT FROM terrane.organization_memberships m WHERE m.organization_id = o.id AND m.user_id = $3))
    AND (position(lower($4) IN lower(o.name)) > 0 OR position(lower($4) IN lower(o.email)) > 0)
  ORDER BY lower(o.name) LIMIT $5 OFFSET $6
 
@@ -20,8 +19,7 @@ SELECT o.id, o.name, o.email, o.collaborator_auth_policy, o.default_execution_mo
 SELECT count(*) AS total
   FROM terrane.organizations o
  WHERE ($1 OR o.id = $2 OR EXISTS (
-          SELECT FROM terrane.team_members m JOIN terrane.teams t ON t.id = m.team_id
-           WHERE t.organization_id = o.id AND m.user_id = $3))
+          SELECT FROM terrane.organization_memberships m WHERE m.organization_id = o.id AND m.user_id = $3))
    AND (position(lower($4) IN lower(o.name)) > 0 OR position(lower($4) IN lower(o.email)) > 0)
 
 -- name: organization_insert
@@ -67,7 +65,7 @@ UPDATE terrane.objects SET status = 'deleted', deleted_at = now()
 
 -- name: organization_delete_tokens
 DELETE FROM terrane.tokens
- WHERE (kind = 'organization' AND owner_id = $1)
+ WHERE (kind IN ('organization', 'audit-trails') AND owner_id = $1)
     OR (kind = 'team' AND owner_id IN (SELECT id FROM terrane.teams WHERE organization_id = $1))
     OR (kind = 'run' AND owner_id IN (
           SELECT r.id FROM terrane.runs r JOIN terrane.workspaces w ON w.id = r.workspace_id WHERE w.organization_id = $1))

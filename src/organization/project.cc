@@ -66,7 +66,7 @@ const jsonapi::Resource& project_resource() {
   return table;
 }
 
-json::object encode(const Project& project, const OrganizationAccess& access) {
+json::object encode(const Project& project, const ProjectAccess& access) {
   json::object out = jsonapi::encode(project_resource(), &project, project.id.text());
   json::object& shown = out["attributes"].as_object();
   shown["is-unified"] = false;
@@ -74,9 +74,12 @@ json::object encode(const Project& project, const OrganizationAccess& access) {
   shown["setting-overwrites"] =
       json::object{{"default-execution-mode", false}, {"default-agent-pool", false}};
   shown["permissions"] = json::object{{"can-read", access.read},
-                                      {"can-update", access.manage},
-                                      {"can-destroy", access.manage && !project.is_default},
-                                      {"can-create-workspace", access.create_workspaces}};
+                                      {"can-update", access.update},
+                                      {"can-destroy", access.destroy && !project.is_default},
+                                      {"can-create-workspace", access.create_workspaces},
+                                      {"can-move-workspace", access.move_workspaces},
+                                      {"can-read-teams", access.read_teams},
+                                      {"can-manage-teams", access.manage_teams}};
   out["links"] = json::object{{"self", "/api/v2/projects/" + project.id.text()}};
   return out;
 }
@@ -88,15 +91,15 @@ Task<std::optional<Project>> find_project(postgres::Tx& tx, const std::string& i
   co_return read(*row);
 }
 
-Task<std::pair<std::vector<Project>, std::int64_t>> list_projects(postgres::Tx& tx,
-                                                                  const std::string& organization_id,
-                                                                  const std::vector<std::string>& names,
-                                                                  std::string_view search,
-                                                                  const jsonapi::Page& page) {
-  postgres::Result total =
-      co_await tx.run(sql::project_count, postgres::Params::of(organization_id, names, search));
+Task<std::pair<std::vector<Project>, std::int64_t>> list_projects(
+    postgres::Tx& tx, const std::string& organization_id, const ReadableScope& scope,
+    const std::vector<std::string>& names, std::string_view search, const jsonapi::Page& page) {
+  postgres::Result total = co_await tx.run(
+      sql::project_count,
+      postgres::Params::of(organization_id, names, search, scope.all_projects, scope.projects));
   postgres::Result rows = co_await tx.run(
-      sql::project_list, postgres::Params::of(organization_id, names, search, page.size, page.offset()));
+      sql::project_list, postgres::Params::of(organization_id, names, search, page.size, page.offset(),
+                                              scope.all_projects, scope.projects));
   std::vector<Project> projects;
   for (std::size_t i = 0; i < rows.size(); ++i) projects.push_back(read(rows[i]));
   co_return std::pair(std::move(projects), total[0].integer("total"));

@@ -27,19 +27,17 @@ struct Project {
 /// The fields of `projects` on the wire and in the table.
 const jsonapi::Resource& project_resource();
 
-/// The resource object as a principal with this access to its organization sees it.
-json::object encode(const Project& project, const OrganizationAccess& access);
+/// The resource object as a principal with this access sees it.
+json::object encode(const Project& project, const ProjectAccess& access);
 
 /// The project; nothing when there is none.
 Task<std::optional<Project>> find_project(postgres::Tx& tx, const std::string& id);
 
-/// An organization's projects by name and how many match. `names` empty: all; `search` is a part of the name,
-/// without case.
-Task<std::pair<std::vector<Project>, std::int64_t>> list_projects(postgres::Tx& tx,
-                                                                  const std::string& organization_id,
-                                                                  const std::vector<std::string>& names,
-                                                                  std::string_view search,
-                                                                  const jsonapi::Page& page);
+/// The projects of an organization that are within `scope`, by name, and how many match. `names` empty: all;
+/// `search` is a part of the name, without case.
+Task<std::pair<std::vector<Project>, std::int64_t>> list_projects(
+    postgres::Tx& tx, const std::string& organization_id, const ReadableScope& scope,
+    const std::vector<std::string>& names, std::string_view search, const jsonapi::Page& page);
 
 /// Inserts the project. Throws Error{unprocessable} with a pointer when the name is taken.
 Task<> insert(postgres::Tx& tx, const Project& project, const std::string& organization_id);

@@ -9,12 +9,14 @@ SELECT p.id, p.name, p.description, p.is_default, p.created_at, o.name AS organi
        (SELECT count(*) FROM terrane.workspaces w WHERE w.project_id = p.id) AS workspace_count
   FROM terrane.projects p JOIN terrane.organizations o ON o.id = p.organization_id
  WHERE o.id = $1 AND (cardinality($2::text[]) = 0 OR p.name = ANY ($2)) AND position(lower($3) IN lower(p.name)) > 0
+   AND ($6::boolean OR p.id = ANY ($7::text[]))
  ORDER BY lower(p.name), p.id LIMIT $4 OFFSET $5
 
 -- name: project_count
 SELECT count(*) AS total FROM terrane.projects p
  WHERE p.organization_id = $1 AND (cardinality($2::text[]) = 0 OR p.name = ANY ($2))
    AND position(lower($3) IN lower(p.name)) > 0
+   AND ($4::boolean OR p.id = ANY ($5::text[]))
 
 -- name: project_insert
 INSERT INTO terrane.projects (id, organization_id, name, description, is_default) VALUES ($1, $2, $3, $4, $5)

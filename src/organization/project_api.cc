@@ -8,29 +8,18 @@ namespace {
 
 constexpr std::size_t most_names = 100;
 
-/// The project of the path with the access to its organization. A run reads no projects.
+/// The project of the path with what the caller may do with it.
 struct Found {
   Project project;
-  OrganizationAccess access;
+  ProjectAccess access;
 };
 
-void refuse_runs(const http::Request& request) {
-  if (api::principal(request).kind == api::Principal::Kind::run) throw Error(Code::not_found, "");
-}
-
 Task<Found> require_project(postgres::Tx& tx, const http::Request& request) {
-  refuse_runs(request);
   std::optional<Project> project = co_await find_project(tx, request.parameter("id"));
   if (!project) throw Error(Code::not_found, "");
-  OrganizationAccess access =
-      co_await require_organization(tx, api::principal(request), project->organization);
+  ProjectAccess access = co_await access_to_project(tx, api::principal(request), project->id.text());
+  if (!access.read) throw Error(Code::not_found, "");
   co_return Found{*project, access};
-}
-
-Task<Found> require_managed_project(postgres::Tx& tx, const http::Request& request) {
-  Found found = co_await require_project(tx, request);
-  if (!found.access.manage) throw Error(Code::not_found, "");
-  co_return found;
 }
 
 std::vector<std::string> names_of(const http::Request& request) {
@@ -58,16 +47,23 @@ void ProjectApi::add_routes(http::Router& router) {
 }
 
 Task<http::Response> ProjectApi::list(http::Request& request) {
-  refuse_runs(request);
+  if (api::principal(request).kind == api::Principal::Kind::run) throw Error(Code::not_found, "");
   jsonapi::Page page = api::page(request);
   std::vector<std::string> names = names_of(request);
   std::string_view search = request.query.find("q").value_or("");
   postgres::Tx tx = co_await database_.begin();
   OrganizationAccess access =
       co_await require_organization(tx, api::principal(request), request.parameter("organization"));
-  auto [projects, total] = co_await list_projects(tx, access.id, names, search, page);
+  const ReadableScope scope = co_await readable_scope(tx, api::principal(request), access.id);
+  auto [projects, total] = co_await list_projects(tx, access.id, scope, names, search, page);
+  std::vector<std::string> ids;
+  for (const Project& project : projects) ids.push_back(project.id.text());
+  const auto accesses = co_await access_to_projects(tx, api::principal(request), ids);
   json::array data;
-  for (const Project& project : projects) data.push_back(encode(project, access));
+  for (const Project& project : projects) {
+    auto seen = accesses.find(project.id.text());
+    if (seen != accesses.end()) data.push_back(encode(project, seen->second));
+  }
   co_return api::answer(200, jsonapi::list_document(std::move(data), page, total, request.path));
 }
 
@@ -78,11 +74,13 @@ Task<http::Response> ProjectApi::create(http::Request& request) {
   jsonapi::decode(project_resource(), data, jsonapi::create, &given);
   if (given.name.empty()) throw Error(Code::unprocessable, "Name can't be blank", "/data/attributes/name");
 
-  OrganizationAccess access;
+  ProjectAccess access;
   std::function<Task<Project>(postgres::Tx&)> create = [&](postgres::Tx& tx) -> Task<Project> {
-    access = co_await require_organization(tx, api::principal(request), request.parameter("organization"));
-    if (!access.manage) throw Error(Code::not_found, "");
-    co_await insert(tx, given, access.id);
+    OrganizationAccess organization =
+        co_await require_organization(tx, api::principal(request), request.parameter("organization"));
+    if (!organization.manage_projects) throw Error(Code::not_found, "");
+    co_await insert(tx, given, organization.id);
+    access = co_await access_to_project(tx, api::principal(request), given.id.text());
     std::optional<Project> made = co_await find_project(tx, given.id.text());
     co_return made.value();
   };
@@ -102,7 +100,8 @@ Task<http::Response> ProjectApi::show(http::Request& request) {
 Task<http::Response> ProjectApi::update(http::Request& request) {
   json::object data = co_await api::read_data(request, project_resource().type, 64 * 1024);
   std::function<Task<Found>(postgres::Tx&)> change = [&](postgres::Tx& tx) -> Task<Found> {
-    Found found = co_await require_managed_project(tx, request);
+    Found found = co_await require_project(tx, request);
+    if (!found.access.update) throw Error(Code::not_found, "");
     json::object columns = jsonapi::decode(project_resource(), data, jsonapi::update, &found.project);
     co_await update_project(tx, found.project.id.text(), columns);
     co_return found;
@@ -113,7 +112,8 @@ Task<http::Response> ProjectApi::update(http::Request& request) {
 
 Task<http::Response> ProjectApi::remove(http::Request& request) {
   std::function<Task<>(postgres::Tx&)> remove = [&](postgres::Tx& tx) -> Task<> {
-    Found found = co_await require_managed_project(tx, request);
+    Found found = co_await require_project(tx, request);
+    if (!found.access.destroy) throw Error(Code::not_found, "");
     co_await remove_project(tx, found.project.id.text());
   };
   co_await postgres::transact_remove(database_, remove);

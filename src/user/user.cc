@@ -57,6 +57,16 @@ Task<std::optional<User>> find(postgres::Tx& tx, const Id<User>& id) {
   co_return user;
 }
 
+Task<std::vector<User>> find_many(postgres::Tx& tx, const std::vector<std::string>& ids) {
+  postgres::Result rows = co_await tx.run(sql::user_find_many, postgres::Params::of(ids));
+  std::vector<User> users;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    users.push_back(jsonapi::from_row<User>(resource(), rows[i]));
+    users.back().id = Id<User>(rows[i].string("id"));
+  }
+  co_return users;
+}
+
 Task<> insert(postgres::Tx& tx, const User& user, const std::optional<std::string>& password_hash) {
   try {
     co_await tx.run(sql::user_insert, postgres::Params::of(user.id, user.username, user.email, password_hash,
@@ -68,7 +78,7 @@ Task<> insert(postgres::Tx& tx, const User& user, const std::optional<std::strin
 
 Task<bool> is_visible(postgres::Tx& tx, const api::Principal& principal, const Id<User>& id) {
   using Kind = api::Principal::Kind;
-  if (principal.kind == Kind::run) co_return false;
+  if (principal.kind == Kind::run || principal.kind == Kind::audit_trails) co_return false;
   if (principal.kind == Kind::user && (principal.site_admin || principal.id == id.text())) co_return true;
   std::string_view kind = principal.kind == Kind::user   ? "user"
                           : principal.kind == Kind::team ? "team"

@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "api/api.h"
 #include "base/id.h"
@@ -29,6 +30,9 @@ json::object encode(const User& user, bool with_private);
 
 /// The user; nothing when there is none.
 Task<std::optional<User>> find(postgres::Tx& tx, const Id<User>& id);
+
+/// The users with these ids.
+Task<std::vector<User>> find_many(postgres::Tx& tx, const std::vector<std::string>& ids);
 
 /// Inserts the user. Throws Error{unprocessable} with a pointer when name or address is taken.
 /// `password_hash` nothing: no login by password.

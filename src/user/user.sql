@@ -1,6 +1,9 @@
 -- name: user_find
 SELECT id, username, email, is_site_admin, is_service_account FROM terrane.users WHERE id = $1
 
+-- name: user_find_many
+SELECT id, username, email, is_site_admin, is_service_account FROM terrane.users WHERE id = ANY ($1::text[]) ORDER BY lower(username)
+
 -- name: user_insert
 INSERT INTO terrane.users (id, username, email, password_hash, is_site_admin, is_service_account)
 VALUES ($1, $2, $3, $4, $5, $6)
@@ -23,14 +26,13 @@ UPDATE terrane.users SET password_hash = $3 WHERE id = $1 AND password_hash IS N
 
 -- name: user_shares_organization
 SELECT EXISTS (
-  SELECT FROM terrane.team_members m
-    JOIN terrane.teams t ON t.id = m.team_id
+  SELECT FROM terrane.organization_memberships m
    WHERE m.user_id = $3
      AND CASE $1
-           WHEN 'user' THEN t.organization_id IN (
-             SELECT t2.organization_id FROM terrane.team_members m2 JOIN terrane.teams t2 ON t2.id = m2.team_id WHERE m2.user_id = $2)
-           WHEN 'organization' THEN t.organization_id = $2
-           WHEN 'team' THEN t.organization_id = (SELECT t3.organization_id FROM terrane.teams t3 WHERE t3.id = $2)
+           WHEN 'user' THEN m.organization_id IN (
+             SELECT mine.organization_id FROM terrane.organization_memberships mine WHERE mine.user_id = $2)
+           WHEN 'organization' THEN m.organization_id = $2
+           WHEN 'team' THEN m.organization_id = (SELECT t.organization_id FROM terrane.teams t WHERE t.id = $2)
            ELSE false
          END) AS shares
 

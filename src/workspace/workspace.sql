@@ -24,8 +24,7 @@ SELECT w.*, o.name AS organization, coalesce(u.username, w.lock_owner) AS lock_o
  WHERE w.organization_id = $1
    AND ($2::text IS NULL OR position(lower($2::text) IN lower(w.name)) > 0)
    AND ($3::text IS NULL OR w.project_id = $3::text)
-   AND ($6::boolean OR w.id = $7 OR ($7 <> '' AND (w.global_remote_state OR EXISTS (
-         SELECT FROM terrane.remote_state_consumers c WHERE c.workspace_id = w.id AND c.consumer_id = $7))))
+   AND ($6::boolean OR w.project_id = ANY ($7::text[]) OR w.id = ANY ($8::text[]))
  ORDER BY w.name LIMIT $4 OFFSET $5
 
 -- name: workspace_count
@@ -33,8 +32,7 @@ SELECT count(*) AS total FROM terrane.workspaces w
  WHERE w.organization_id = $1
    AND ($2::text IS NULL OR position(lower($2::text) IN lower(w.name)) > 0)
    AND ($3::text IS NULL OR w.project_id = $3::text)
-   AND ($4::boolean OR w.id = $5 OR ($5 <> '' AND (w.global_remote_state OR EXISTS (
-         SELECT FROM terrane.remote_state_consumers c WHERE c.workspace_id = w.id AND c.consumer_id = $5))))
+   AND ($4::boolean OR w.project_id = ANY ($5::text[]) OR w.id = ANY ($6::text[]))
 
 -- name: workspace_insert
 INSERT INTO terrane.workspaces (id, organization_id, project_id, name, description, auto_apply, allow_destroy_plan, execution_mode,

@@ -57,7 +57,8 @@ std::string lock_kind(const api::Principal& principal) {
     case api::Principal::Kind::user: return "users";
     case api::Principal::Kind::team: return "teams";
     case api::Principal::Kind::run: return "runs";
-    case api::Principal::Kind::organization: throw Error(Code::not_found, "");
+    case api::Principal::Kind::organization:
+    case api::Principal::Kind::audit_trails: throw Error(Code::not_found, "");
   }
   throw Error(Code::not_found, "");
 }
@@ -104,27 +105,30 @@ Task<http::Response> Api::list(http::Request& request) {
   if (auto given = request.query.find("search[name]")) name = std::string(*given);
   std::optional<std::string> project;
   if (auto given = request.query.find("filter[project][id]")) project = std::string(*given);
-  // Who manages the organization sees all of it; a run sees its own workspace and those that share with it.
   const api::Principal& principal = api::principal(request);
-  const std::string own = principal.workspace_id;
-  postgres::Result rows =
-      co_await tx.run(sql::workspace_list, postgres::Params::of(organization.id, name, project, page.size,
-                                                                page.offset(), organization.manage, own));
+  const organization::ReadableScope scope =
+      co_await organization::readable_scope(tx, principal, organization.id);
+  postgres::Result rows = co_await tx.run(
+      sql::workspace_list, postgres::Params::of(organization.id, name, project, page.size, page.offset(),
+                                                scope.all_workspaces, scope.projects, scope.workspaces));
   std::int64_t total = 0;
   if (!rows.empty()) {
     total = rows[0].integer("total");
   } else {
     postgres::Result count = co_await tx.run(
-        sql::workspace_count, postgres::Params::of(organization.id, name, project, organization.manage, own));
+        sql::workspace_count, postgres::Params::of(organization.id, name, project, scope.all_workspaces,
+                                                   scope.projects, scope.workspaces));
     total = count[0].integer("total");
   }
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < rows.size(); ++i) ids.push_back(rows[i].string("id"));
+  const auto accesses = co_await organization::access_to_workspaces(tx, principal, ids);
   json::array data;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Workspace workspace = jsonapi::from_row<Workspace>(resource(), rows[i]);
     workspace.id = Id<Workspace>(rows[i].string("id"));
-    organization::WorkspaceAccess access =
-        co_await organization::access_to_workspace(tx, principal, workspace.id.text());
-    if (access.read) data.push_back(document(workspace, access));
+    auto access = accesses.find(workspace.id.text());
+    if (access != accesses.end()) data.push_back(document(workspace, access->second));
   }
   co_return api::answer(200, jsonapi::list_document(std::move(data), page, total, request.path));
 }
@@ -134,9 +138,12 @@ Task<http::Response> Api::create(http::Request& request) {
   postgres::Tx tx = co_await database_.begin();
   auto organization = co_await organization::require_organization(tx, api::principal(request),
                                                                   request.parameter("organization"));
-  if (!organization.create_workspaces) throw Error(Code::not_found, "");
   Workspace workspace;
   json::object columns = co_await columns_of(tx, data, jsonapi::create, organization.id, workspace);
+  const std::string into = find_string(columns, "project_id").value_or(organization.default_project);
+  organization::ProjectAccess there =
+      co_await organization::access_to_project(tx, api::principal(request), into);
+  if (!there.create_workspaces) throw Error(Code::not_found, "");
   if (workspace.name.empty())
     throw Error(Code::unprocessable, "Name can't be blank", "/data/attributes/name");
   // The struct's defaults are the resource's defaults; the given columns stand over them.
@@ -196,8 +203,15 @@ Task<http::Response> Api::update_one(http::Request& request, std::string id) {
   postgres::Tx tx = co_await database_.begin();
   Visible seen = co_await require(tx, api::principal(request), id, RowLock::yes);
   if (!seen.access.update) throw Error(Code::not_found, "");
+  const std::string from = seen.workspace.project;
   json::object columns =
       co_await columns_of(tx, data, jsonapi::update, seen.workspace.organization_id, seen.workspace);
+  std::optional<std::string> into = find_string(columns, "project_id");
+  if (into && *into != from) {
+    organization::ProjectAccess there =
+        co_await organization::access_to_project(tx, api::principal(request), *into);
+    if (!seen.access.move || !there.move_workspaces) throw Error(Code::not_found, "");
+  }
   try {
     co_await tx.run(sql::workspace_update, postgres::Params::of(id, columns));
   } catch (const Error& error) {

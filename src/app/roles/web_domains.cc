@@ -26,6 +26,11 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
       users(to.database, to.tokens),
       organizations(to.database, to.tokens),
       projects(to.database),
+      teams(to.database, to.tokens),
+      authentication_tokens(to.database, to.tokens),
+      memberships(to.database),
+      workspace_grants(to.database, team::workspace_grant_place()),
+      project_grants(to.database, team::project_grant_place()),
       versions(to.database),
       workspaces(to.database),
       variables(to.database, to.vault),
@@ -38,6 +43,11 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   users.add_routes(router);
   organizations.add_routes(router);
   projects.add_routes(router);
+  teams.add_routes(router);
+  authentication_tokens.add_routes(router);
+  memberships.add_routes(router);
+  workspace_grants.add_routes(router);
+  project_grants.add_routes(router);
   versions.add_routes(router);
   workspaces.add_routes(router);
   variables.add_routes(router);

@@ -7,6 +7,10 @@
 #include "run/api.h"
 #include "run/job_api.h"
 #include "state/state.h"
+#include "team/grant_api.h"
+#include "team/membership_api.h"
+#include "team/team_api.h"
+#include "team/token_api.h"
 #include "user/user_api.h"
 #include "variable/variable_api.h"
 #include "workspace/workspace.h"
@@ -33,6 +37,11 @@ struct WebDomains {
   user::UserApi users;
   organization::OrganizationApi organizations;
   organization::ProjectApi projects;
+  team::TeamApi teams;
+  team::TokenApi authentication_tokens;
+  team::MembershipApi memberships;
+  team::GrantApi workspace_grants;
+  team::GrantApi project_grants;
   installation::TerraformVersionApi versions;
   workspace::Api workspaces;
   variable::VariableApi variables;

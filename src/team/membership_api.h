@@ -1,0 +1,24 @@
+#pragma once
+#include "http/router.h"
+#include "postgres/database.h"
+#include "team/membership.h"
+
+namespace terrane::team {
+
+/// The endpoints of organization memberships: by invitation, without mail. It must outlive the router.
+class MembershipApi {
+ public:
+  explicit MembershipApi(postgres::Database& database) : database_(database) {}
+  void add_routes(http::Router& router);
+
+ private:
+  Task<http::Response> list(http::Request& request);
+  Task<http::Response> list_own(http::Request& request);
+  Task<http::Response> create(http::Request& request);
+  Task<http::Response> show(http::Request& request);
+  Task<http::Response> remove(http::Request& request);
+
+  postgres::Database& database_;
+};
+
+}  // namespace terrane::team
