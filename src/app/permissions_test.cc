@@ -303,7 +303,8 @@ struct Stage {
                             {"memory_bytes", 1},
                             {"cpus", 1},
                             {"processes", 1},
-                            {"disk_bytes", 1}})),
+                            {"disk_bytes", 1},
+                            {"grace", 0}})),
         client(domains.router, [this](const std::string& token) { return tokens.authenticate(token); }) {}
 
   std::string token_of(const Who& who) { return std::string("token-") + who.column; }

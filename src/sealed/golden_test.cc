@@ -10,7 +10,7 @@ namespace {
 
 // The bytes under tests/golden/sealed come from another implementation (make.py there) and never change.
 std::string golden(const std::string& name) {
-  auto path = std::filesystem::path(__FILE__).parent_path() / "../../tests/golden/sealed" / name;
+  auto path = std::filesystem::path(TERRANE_GOLDEN_SEALED) / name;
   std::ifstream file(path, std::ios::binary);
   EXPECT_TRUE(file) << path;
   return std::string(std::istreambuf_iterator<char>(file), {});

@@ -41,7 +41,7 @@ bool is_free(std::uint16_t port) {
   return free;
 }
 
-std::uint16_t free_port() {
+std::uint16_t any_free_port() {
   int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -53,6 +53,12 @@ std::uint16_t free_port() {
   }
   ::close(fd);
   return ntohs(address.sin_port);
+}
+
+std::uint16_t free_port(const std::set<std::int64_t>& taken) {
+  std::uint16_t port = any_free_port();
+  while (taken.contains(port)) port = any_free_port();
+  return port;
 }
 
 }  // namespace
@@ -69,7 +75,8 @@ Task<Accounts> ensure_accounts() {
   co_return accounts;
 }
 
-Generated Generated::load_or_make(const Layout& layout, std::uint16_t wanted_job_port) {
+Generated Generated::load_or_make(const Layout& layout, std::uint16_t wanted_job_port,
+                                  std::uint16_t public_port) {
   json::object kept;
   if (std::filesystem::exists(layout.generated()))
     kept = parse_json(net::read_file(layout.generated(), 1 << 20)).as_object();
@@ -77,12 +84,15 @@ Generated Generated::load_or_make(const Layout& layout, std::uint16_t wanted_job
     if (!find_string(kept, name)) kept[name] = crypto::random_text(size);
     return require_string(kept, name);
   };
+  // A port that was free a moment ago may be picked again, and the public one is bound only later.
+  std::set<std::int64_t> taken = {public_port, wanted_job_port};
   auto port = [&](std::string_view name, std::uint16_t wanted) {
     std::int64_t before = find_int(kept, name).value_or(0);
     if (wanted != 0)
       kept[name] = wanted;
-    else if (before == 0 || !is_free(static_cast<std::uint16_t>(before)))
-      kept[name] = free_port();
+    else if (before == 0 || taken.contains(before) || !is_free(static_cast<std::uint16_t>(before)))
+      kept[name] = free_port(taken);
+    taken.insert(require_int(kept, name));
     return static_cast<std::uint16_t>(require_int(kept, name));
   };
   Generated out;

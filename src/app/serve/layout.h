@@ -62,8 +62,10 @@ struct Generated {
   std::string amqp_password, scratch_password, erlang_cookie;
   std::uint16_t postgres_port = 0, amqp_port = 0, dist_port = 0, epmd_port = 0, job_port = 0;
 
-  /// Reads the file, or makes what is missing; picks other ports when the kept ones are taken.
-  static Generated load_or_make(const Layout& layout, std::uint16_t wanted_job_port);
+  /// Reads the file, or makes what is missing; picks other ports when the kept ones are taken. A wanted port
+  /// of 0 means any; `public_port` is web's, and nobody else's.
+  static Generated load_or_make(const Layout& layout, std::uint16_t wanted_job_port,
+                                std::uint16_t public_port);
 };
 
 }  // namespace terrane::app

@@ -190,7 +190,8 @@ Task<int> serve(std::filesystem::path data, config::Settings settings, net::Exec
   net::make_directory(data, {0755, 0, 0});
   supervisor::DirectoryLock lock = co_await supervisor::DirectoryLock::take(data, std::chrono::seconds(30));
   installation.generated = Generated::load_or_make(
-      installation.layout, static_cast<std::uint16_t>(settings.number("TERRANE_JOB_PORT")));
+      installation.layout, static_cast<std::uint16_t>(settings.number("TERRANE_JOB_PORT")),
+      static_cast<std::uint16_t>(settings.number("TFE_HTTPS_PORT")));
   provision(installation);
   for (const std::string& warning : settings.warnings()) log::warn(warning);
 
