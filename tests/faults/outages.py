@@ -36,6 +36,14 @@ def start_all(workspaces: list[Workspace], there: Callable[[Subject], bool], wha
     return subjects
 
 
+def expect_there(groups: dict[str, list[Subject]]) -> None:
+    """The last look before the fault: every run is still at the moment of its group."""
+    for moment, subjects in groups.items():
+        for subject in subjects:
+            if not Matrix.is_at(subject, moment):
+                raise AssertionError(f"{subject.run} is not {moment} any more: {subject.status()}")
+
+
 def expect_undisturbed(report: Report, what: str, groups: dict[str, list[Subject]], since: float, back: float) -> None:
     """All runs end in time as if nothing had happened; a row for each group."""
     for moment, subjects in groups.items():
@@ -74,10 +82,7 @@ def outage(ground: Ground, report: Report, what: str, victim: str, how: Outage, 
         planning = [Workspace(ground, f"{name}-plan-{number}", plan_seconds=longest[number]) for number in range(runs)]
         groups = {APPLYING: start_all(applying, Subject.is_applying, APPLYING, stack),
                   PLANNING: start_all(planning, Subject.is_planning, PLANNING, stack)}
-        for moment, subjects in groups.items():
-            for subject in subjects:
-                if not Matrix.is_at(subject, moment):
-                    raise AssertionError(f"{subject.run} is not {moment} any more: {subject.status()}")
+        expect_there(groups)
         old, since = ground.pid(victim), time.monotonic()
         with how(victim):
             meanwhile(since)
@@ -124,8 +129,9 @@ def redis_flushed(ground: Ground, report: Report) -> None:
     """Redis loses everything while logs are read."""
     with contextlib.ExitStack() as stack:
         groups = {APPLYING: start_all([Workspace(ground, "redis-applying", ticks=12)], Subject.is_applying, APPLYING, stack),
-                  PLANNING: start_all([Workspace(ground, "redis-planning", plan_seconds=2)], Subject.is_planning,
+                  PLANNING: start_all([Workspace(ground, "redis-planning", plan_seconds=4)], Subject.is_planning,
                                       PLANNING, stack)}
+        expect_there(groups)
         since = time.monotonic()
         ground.flush_redis()
         expect_undisturbed(report, "Redis flushed", groups, since, 0)
