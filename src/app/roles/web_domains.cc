@@ -25,6 +25,9 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
       users(to.database, to.tokens),
       organizations(to.database, to.tokens),
       projects(to.database),
+      subscriptions(to.database),
+      retention(to.database),
+      admin_organizations(to.database, to.tokens),
       versions(to.database),
       workspaces(to.database),
       variables(to.database, to.vault),
@@ -37,6 +40,9 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   users.add_routes(router);
   organizations.add_routes(router);
   projects.add_routes(router);
+  subscriptions.add_routes(router);
+  retention.add_routes(router);
+  admin_organizations.add_routes(router);
   versions.add_routes(router);
   workspaces.add_routes(router);
   variables.add_routes(router);
