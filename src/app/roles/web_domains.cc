@@ -30,6 +30,7 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
       admin_organizations(to.database, to.tokens),
       versions(to.database),
       workspaces(to.database),
+      agent_pools(to.database, to.tokens),
       variables(to.database, to.vault),
       configurations(to.database, to.urls, "https://" + config.text("public_host")),
       states({to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host")}),
@@ -45,6 +46,7 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   admin_organizations.add_routes(router);
   versions.add_routes(router);
   workspaces.add_routes(router);
+  agent_pools.add_routes(router);
   variables.add_routes(router);
   configurations.add_routes(router);
   states.add_routes(router);

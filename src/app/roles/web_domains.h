@@ -1,4 +1,5 @@
 #pragma once
+#include "agent/pool_api.h"
 #include "app/role_config.h"
 #include "app/roles/front.h"
 #include "configversion/configversion.h"
@@ -41,6 +42,7 @@ struct WebDomains {
   organization::AdminApi admin_organizations;
   installation::TerraformVersionApi versions;
   workspace::Api workspaces;
+  agent::PoolApi agent_pools;
   variable::VariableApi variables;
   configversion::Api configurations;
   state::Api states;
