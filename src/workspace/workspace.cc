@@ -80,6 +80,7 @@ const jsonapi::Resource& resource() {
       attr<&Workspace::lock_owner>("lock-owner", "lock_owner", jsonapi::hidden),
       attr<&Workspace::lock_reason>("locked-reason", "lock_reason"),
       attr<&Workspace::lock_owner_name>("lock-owner-name", "lock_owner_name", jsonapi::hidden),
+      attr<&Workspace::ssh_key>("ssh-key-id", "ssh_key_id", jsonapi::hidden),
       attr<&Workspace::current_run>("current-run-id", "current_run_id", jsonapi::hidden),
       attr<&Workspace::current_state_version>("current-state-version-id", "current_state_version_id",
                                               jsonapi::hidden),
@@ -132,6 +133,7 @@ json::object document(const Workspace& workspace, const organization::WorkspaceA
   json::object relations;
   relations["organization"] = linkage("organizations", workspace.organization);
   relations["project"] = linkage("projects", workspace.project);
+  relations["ssh-key"] = linkage("ssh-keys", workspace.ssh_key);
   relations["current-run"] = linkage("runs", workspace.current_run);
   relations["current-state-version"] = linkage("state-versions", workspace.current_state_version);
   relations["current-configuration-version"] =

@@ -46,6 +46,7 @@ struct Workspace {
   std::optional<std::string> lock_reason;
   std::optional<std::string> lock_owner_name;  ///< for messages: a user name, a run id
   std::optional<std::string> current_run, current_state_version, current_configuration_version;
+  std::optional<std::string> ssh_key;  ///< with which its runs fetch modules
   Time created_at, updated_at, latest_change_at;
   std::int64_t resource_count = 0;
 

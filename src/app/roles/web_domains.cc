@@ -31,6 +31,7 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
       versions(to.database),
       workspaces(to.database),
       agent_pools(to.database, to.tokens),
+      ssh_keys(to.database, to.vault),
       variables(to.database, to.vault),
       configurations(to.database, to.urls, "https://" + config.text("public_host")),
       states({to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host")}),
@@ -47,6 +48,7 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   versions.add_routes(router);
   workspaces.add_routes(router);
   agent_pools.add_routes(router);
+  ssh_keys.add_routes(router);
   variables.add_routes(router);
   configurations.add_routes(router);
   states.add_routes(router);

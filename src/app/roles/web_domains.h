@@ -10,6 +10,7 @@
 #include "organization/subscription_api.h"
 #include "run/api.h"
 #include "run/job_api.h"
+#include "ssh_key/ssh_key_api.h"
 #include "state/state.h"
 #include "user/user_api.h"
 #include "variable/variable_api.h"
@@ -43,6 +44,7 @@ struct WebDomains {
   installation::TerraformVersionApi versions;
   workspace::Api workspaces;
   agent::PoolApi agent_pools;
+  ssh_key::Api ssh_keys;
   variable::VariableApi variables;
   configversion::Api configurations;
   state::Api states;
