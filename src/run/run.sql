@@ -6,8 +6,9 @@ SELECT $1, $2, $3, 'tfe-api', 'manual', p.message, p.is_destroy, p.refresh, p.re
     p.allow_empty_apply, p.allow_config_generation, p.target_addrs, p.replace_addrs, p.terraform_version, $5, $6,
     (SELECT epoch FROM terrane.installation), $7,
     jsonb_build_object('plan-queueable-at', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"')),
-    (SELECT coalesce(jsonb_agg(jsonb_build_object('id', v.id, 'key', v.key, 'category', v.category, 'hcl', v.hcl, 'sealed', v.sealed_value) ORDER BY v.key), '[]')
-       FROM terrane.variables v WHERE v.workspace_id = $2)
+    (SELECT coalesce(jsonb_agg(jsonb_build_object('id', v.id, 'key', v.key, 'category', v.category, 'hcl', v.hcl, 'sealed', v.sealed_value,
+              'priority', v.priority) ORDER BY v.key), '[]')
+       FROM terrane.effective_variables($2) v)
   FROM jsonb_populate_record(NULL::terrane.runs, $4::jsonb) p
 
 -- name: run_unanswered

@@ -5,6 +5,7 @@
 #include "run/jobs_sql.h"
 #include "run/run_sql.h"
 #include "user/tokens.h"
+#include "variable/variable.h"
 
 namespace terrane::run {
 
@@ -207,6 +208,7 @@ Task<> insert(postgres::Tx& tx, const NewRun& wanted) {
     if (attribute.flags & jsonapi::create)
       columns[attribute.column] = attribute.ops->to_json(attribute.address(&run));
   }
+  co_await variable::require_fit_for_run(tx, run.workspace);
   co_await tx.run(sql::run_insert,
                   postgres::Params::of(run.id, run.workspace, run.configuration_version, columns,
                                        wanted.sealed, wanted.created_by, wanted.request_key));

@@ -1,10 +1,9 @@
 #include "variable/variable_api.h"
 
-#include "base/text.h"
-#include "crypto/random.h"
 #include "organization/access.h"
 #include "postgres/known_commit.h"
 #include "variable/variable.h"
+#include "variable/variable_set.h"
 
 namespace terrane::variable {
 namespace {
@@ -12,23 +11,18 @@ namespace {
 /// JSON may write each byte of a value as six.
 constexpr std::size_t body_limit = 6 * most_value_bytes + 64 * 1024;
 
-enum class Want { read, write };
-
-Task<> require_access(postgres::Tx& tx, const http::Request& request, Want want) {
-  organization::WorkspaceAccess access = co_await organization::access_to_workspace(
-      tx, api::principal(request), request.parameter("workspace_id"));
+/// The workspace or the set of the path, whose variables the principal may read or write.
+Task<std::string> require_owner(postgres::Tx& tx, const http::Request& request, Want want) {
+  if (request.path.starts_with("/api/v2/varsets/")) {
+    VariableSet set = co_await require_set(tx, api::principal(request), request.parameter("owner"), want);
+    co_return set.id;
+  }
+  const std::string& workspace = request.parameter("owner");
+  organization::WorkspaceAccess access =
+      co_await organization::access_to_workspace(tx, api::principal(request), workspace);
   if (!access.read || !(want == Want::write ? access.write_variables : access.read_variables))
     throw Error(Code::not_found, "");
-}
-
-std::string new_version_id() { return hex(crypto::random_bytes(32)); }
-
-/// Attributes that a new variable cannot do without.
-void require_attributes(const Variable& given) {
-  std::vector<Problem> problems;
-  if (given.key.empty()) problems.push_back({"Key can't be blank", "/data/attributes/key"});
-  if (given.category.empty()) problems.push_back({"Category can't be blank", "/data/attributes/category"});
-  if (!problems.empty()) throw Error(Code::unprocessable, std::move(problems));
+  co_return workspace;
 }
 
 Task<Variable> open_one(vault_client::Vault& vault, Variable variable) {
@@ -42,22 +36,39 @@ Task<Variable> open_one(vault_client::Vault& vault, Variable variable) {
 void VariableApi::add_routes(http::Router& router) {
   using http::Method;
   using Self = VariableApi;
-  const std::string all = "/api/v2/workspaces/:workspace_id/vars";
-  router.add({Method::get, all, api::bind<&Self::list>(this)});
-  router.add({Method::post, all, api::bind<&Self::create>(this), body_limit});
-  router.add({Method::get, all + "/:id", api::bind<&Self::show>(this)});
-  router.add({Method::patch, all + "/:id", api::bind<&Self::update>(this), body_limit});
-  router.add({Method::del, all + "/:id", api::bind<&Self::remove>(this)});
+  router.add({Method::get, "/api/v2/workspaces/:owner/all-vars", api::bind<&Self::list_effective>(this)});
+  for (std::string all : {"/api/v2/workspaces/:owner/vars", "/api/v2/varsets/:owner/relationships/vars"}) {
+    router.add({Method::get, all, api::bind<&Self::list>(this)});
+    router.add({Method::post, all, api::bind<&Self::create>(this), body_limit});
+    router.add({Method::get, all + "/:id", api::bind<&Self::show>(this)});
+    router.add({Method::patch, all + "/:id", api::bind<&Self::update>(this), body_limit});
+    router.add({Method::del, all + "/:id", api::bind<&Self::remove>(this)});
+  }
 }
 
-/// Clients expect all variables at once, so there are no pages; the limits of a workspace bound the answer.
+/// Clients expect all variables at once, so there are no pages; the limits of their owner bound the answer.
 Task<http::Response> VariableApi::list(http::Request& request) {
   std::vector<Variable> variables;
   {
     postgres::Tx tx = co_await database_.begin();
-    co_await require_access(tx, request, Want::read);
-    variables = co_await variable::list(tx, request.parameter("workspace_id"));
+    variables = co_await variable::list(tx, co_await require_owner(tx, request, Want::read));
   }
+  co_return co_await answer_with_all(std::move(variables));
+}
+
+Task<http::Response> VariableApi::list_effective(http::Request& request) {
+  std::vector<Variable> variables;
+  {
+    postgres::Tx tx = co_await database_.begin();
+    const std::string workspace = co_await require_owner(tx, request, Want::read);
+    // What cannot run is not shown either: it would be as long.
+    co_await require_fit_for_run(tx, workspace);
+    variables = co_await variable::list_effective(tx, workspace);
+  }
+  co_return co_await answer_with_all(std::move(variables));
+}
+
+Task<http::Response> VariableApi::answer_with_all(std::vector<Variable> variables) {
   co_await open_readable(vault_, variables);
   json::array data;
   for (const Variable& variable : variables) data.push_back(encode(variable));
@@ -68,20 +79,17 @@ Task<http::Response> VariableApi::create(http::Request& request) {
   json::object data = co_await api::read_data(request, resource().type, body_limit);
   Variable variable;
   variable.id = Id<Variable>::make();
-  variable.workspace_id = request.parameter("workspace_id");
   variable.version_id = new_version_id();
   std::function<Task<Variable>(postgres::Tx&)> create = [&](postgres::Tx& tx) -> Task<Variable> {
-    co_await require_access(tx, request, Want::write);
+    variable.owner_id = co_await require_owner(tx, request, Want::write);
     jsonapi::decode(resource(), data, jsonapi::create, &variable);
-    require_attributes(variable);
-    check_key(variable.key, variable.category);
-    if (!variable.value) variable.value = "";
+    complete_new(variable);
     co_await insert(tx, vault_, variable);
     co_return variable;
   };
   std::function<Task<std::optional<Variable>>(postgres::Tx&)> lookup =
       [&](postgres::Tx& tx) -> Task<std::optional<Variable>> {
-    if (!co_await find(tx, variable.workspace_id, variable.id.text(), Lock::none)) co_return std::nullopt;
+    if (!co_await find(tx, variable.owner_id, variable.id.text(), Lock::none)) co_return std::nullopt;
     co_return variable;
   };
   Variable made = co_await postgres::transact_create<Variable>(database_, create, lookup);
@@ -92,8 +100,8 @@ Task<http::Response> VariableApi::show(http::Request& request) {
   std::optional<Variable> variable;
   {
     postgres::Tx tx = co_await database_.begin();
-    co_await require_access(tx, request, Want::read);
-    variable = co_await find(tx, request.parameter("workspace_id"), request.parameter("id"), Lock::none);
+    const std::string owner = co_await require_owner(tx, request, Want::read);
+    variable = co_await find(tx, owner, request.parameter("id"), Lock::none);
   }
   if (!variable) throw Error(Code::not_found, "");
   Variable opened = co_await open_one(vault_, std::move(*variable));
@@ -104,9 +112,8 @@ Task<http::Response> VariableApi::update(http::Request& request) {
   json::object data = co_await api::read_data(request, resource().type, body_limit);
   const std::string version_id = new_version_id();
   std::function<Task<Variable>(postgres::Tx&)> change = [&](postgres::Tx& tx) -> Task<Variable> {
-    co_await require_access(tx, request, Want::write);
-    std::optional<Variable> before =
-        co_await find(tx, request.parameter("workspace_id"), request.parameter("id"), Lock::row);
+    const std::string owner = co_await require_owner(tx, request, Want::write);
+    std::optional<Variable> before = co_await find(tx, owner, request.parameter("id"), Lock::row);
     if (!before) throw Error(Code::not_found, "");
     Variable after = *before;
     json::object columns = jsonapi::decode(resource(), data, jsonapi::update, &after);
@@ -124,9 +131,8 @@ Task<http::Response> VariableApi::update(http::Request& request) {
 
 Task<http::Response> VariableApi::remove(http::Request& request) {
   std::function<Task<>(postgres::Tx&)> remove = [&](postgres::Tx& tx) -> Task<> {
-    co_await require_access(tx, request, Want::write);
-    const bool gone =
-        co_await variable::remove(tx, request.parameter("workspace_id"), request.parameter("id"));
+    const std::string owner = co_await require_owner(tx, request, Want::write);
+    const bool gone = co_await variable::remove(tx, owner, request.parameter("id"));
     if (!gone) throw Error(Code::not_found, "");
   };
   co_await postgres::transact_remove(database_, remove);

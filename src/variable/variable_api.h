@@ -2,11 +2,12 @@
 #include "api/api.h"
 #include "http/router.h"
 #include "postgres/database.h"
+#include "variable/variable.h"
 #include "vault_client/vault.h"
 
 namespace terrane::variable {
 
-/// The endpoints of a workspace's variables. It must outlive the router.
+/// The endpoints of the variables of workspaces and of variable sets. It must outlive the router.
 class VariableApi {
  public:
   VariableApi(postgres::Database& database, vault_client::Vault& vault)
@@ -15,10 +16,13 @@ class VariableApi {
 
  private:
   Task<http::Response> list(http::Request& request);
+  Task<http::Response> list_effective(http::Request& request);
   Task<http::Response> create(http::Request& request);
   Task<http::Response> show(http::Request& request);
   Task<http::Response> update(http::Request& request);
   Task<http::Response> remove(http::Request& request);
+
+  Task<http::Response> answer_with_all(std::vector<Variable> variables);
 
   postgres::Database& database_;
   vault_client::Vault& vault_;

@@ -1,4 +1,5 @@
 #include "api/api.h"
+#include "organization/admin.h"
 #include "workspace/workspace.h"
 #include "workspace/workspace_sql.h"
 
@@ -135,6 +136,7 @@ Task<http::Response> Api::create(http::Request& request) {
   auto organization = co_await organization::require_organization(tx, api::principal(request),
                                                                   request.parameter("organization"));
   if (!organization.create_workspaces) throw Error(Code::not_found, "");
+  co_await organization::require_room_for_workspace(tx, organization.id);
   Workspace workspace;
   json::object columns = co_await columns_of(tx, data, jsonapi::create, organization.id, workspace);
   if (workspace.name.empty())

@@ -33,6 +33,7 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
       agent_pools(to.database, to.tokens),
       ssh_keys(to.database, to.vault),
       variables(to.database, to.vault),
+      variable_sets(to.database, to.vault),
       configurations(to.database, to.urls, "https://" + config.text("public_host")),
       states({to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host")}),
       runs({to.executor, to.database, to.vault, to.urls, "https://" + config.text("public_host")}),
@@ -50,6 +51,7 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   agent_pools.add_routes(router);
   ssh_keys.add_routes(router);
   variables.add_routes(router);
+  variable_sets.add_routes(router);
   configurations.add_routes(router);
   states.add_routes(router);
   runs.add_routes(router);

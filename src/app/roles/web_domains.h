@@ -14,6 +14,7 @@
 #include "state/state.h"
 #include "user/user_api.h"
 #include "variable/variable_api.h"
+#include "variable/variable_set_api.h"
 #include "workspace/workspace.h"
 
 namespace terrane::app {
@@ -46,6 +47,7 @@ struct WebDomains {
   agent::PoolApi agent_pools;
   ssh_key::Api ssh_keys;
   variable::VariableApi variables;
+  variable::VariableSetApi variable_sets;
   configversion::Api configurations;
   state::Api states;
   run::Api runs;
