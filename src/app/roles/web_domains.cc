@@ -47,6 +47,7 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   retention.add_routes(router);
   admin_organizations.add_routes(router);
   versions.add_routes(router);
+  ip_ranges.add_routes(router);
   workspaces.add_routes(router);
   agent_pools.add_routes(router);
   ssh_keys.add_routes(router);

@@ -3,6 +3,7 @@
 #include "app/role_config.h"
 #include "app/roles/front.h"
 #include "configversion/configversion.h"
+#include "installation/ip_ranges_api.h"
 #include "installation/terraform_version_api.h"
 #include "organization/admin_api.h"
 #include "organization/organization_api.h"
@@ -43,6 +44,7 @@ struct WebDomains {
   organization::RetentionApi retention;
   organization::AdminApi admin_organizations;
   installation::TerraformVersionApi versions;
+  installation::IpRangesApi ip_ranges;
   workspace::Api workspaces;
   agent::PoolApi agent_pools;
   ssh_key::Api ssh_keys;
