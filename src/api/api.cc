@@ -153,6 +153,11 @@ const Principal& principal(const http::Request& request) {
   return *found;
 }
 
+void require_site_admin(const http::Request& request) {
+  const Principal& asking = principal(request);
+  if (asking.kind != Principal::Kind::user || !asking.site_admin) throw Error(Code::not_found, "");
+}
+
 http::Response answer(int status, const json::object& document) {
   http::Response response;
   response.status = status;

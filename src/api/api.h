@@ -48,6 +48,9 @@ http::Response error_response(const http::Request& request, std::exception_ptr f
 /// The authenticated principal of a request of an `authenticated` route.
 const Principal& principal(const http::Request& request);
 
+/// Throws Error{not_found} unless a site admin asks: nobody else sees what is below /admin.
+void require_site_admin(const http::Request& request);
+
 /// A JSON:API answer.
 http::Response answer(int status, const json::object& document);
 http::Response no_content();

@@ -16,13 +16,6 @@ jsonapi::Page page_of(const http::Request& request) {
   return {1, 1000};
 }
 
-Task<OrganizationAccess> require_manage(postgres::Tx& tx, const http::Request& request) {
-  OrganizationAccess access =
-      co_await require_organization(tx, api::principal(request), request.parameter("organization"));
-  if (!access.manage) throw Error(Code::not_found, "");
-  co_return access;
-}
-
 Task<Organization> require_row(postgres::Tx& tx, const OrganizationAccess& access) {
   std::optional<Organization> organization = co_await find(tx, Id<Organization>(access.id));
   if (!organization) throw Error(Code::not_found, "");
@@ -51,6 +44,16 @@ Task<std::vector<json::object>> load_organizations(postgres::Tx& tx, const api::
   co_return out;
 }
 
+/// Promises that this installation cannot keep are refused, not ignored.
+void refuse_enforced_hyok(const json::object& data) {
+  const json::object* given = find_object(data, "attributes");
+  if (given && find_bool(*given, "enforce-hyok").value_or(false)) {
+    throw Error(Code::unprocessable,
+                "Enforce HYOK cannot be enabled: this installation has no HYOK configurations",
+                "/data/attributes/enforce-hyok");
+  }
+}
+
 }  // namespace
 
 void OrganizationApi::add_routes(http::Router& router) {
@@ -62,7 +65,6 @@ void OrganizationApi::add_routes(http::Router& router) {
   router.add({Method::get, one, api::bind<&Self::show>(this)});
   router.add({Method::patch, one, api::bind<&Self::update>(this), 64 * 1024});
   router.add({Method::del, one, api::bind<&Self::remove>(this)});
-  router.add({Method::get, one + "/entitlement-set", api::bind<&Self::show_entitlements>(this)});
   router.add({Method::post, one + "/authentication-token", api::bind<&Self::create_token>(this), 64 * 1024});
   router.add({Method::get, one + "/authentication-token", api::bind<&Self::show_token>(this)});
   router.add({Method::del, one + "/authentication-token", api::bind<&Self::delete_token>(this)});
@@ -73,7 +75,8 @@ void OrganizationApi::add_routes(http::Router& router) {
 Task<http::Response> OrganizationApi::list(http::Request& request) {
   const api::Principal& principal = api::principal(request);
   jsonapi::Page page = page_of(request);
-  std::string_view search = request.query.find("q").value_or("");
+  auto part = [&](const char* name) { return request.query.find(name).value_or(""); };
+  const Search search{part("q"), part("q[name]"), part("q[email]")};
   postgres::Tx tx = co_await database_.begin();
   auto [organizations, total] = co_await organization::list(tx, principal, search, page);
   json::array data;
@@ -93,6 +96,11 @@ Task<http::Response> OrganizationApi::create(http::Request& request) {
   organization.default_project_id = Id<Project>::make().text();
   jsonapi::decode(resource(), data, jsonapi::create, &organization);
   require_attributes(data);
+  refuse_enforced_hyok(data);
+  if (organization.default_execution_mode == "agent") {
+    throw Error(Code::unprocessable, "A new organization has no agent pool that could be its default",
+                "/data/attributes/default-execution-mode");
+  }
 
   std::function<Task<Organization>(postgres::Tx&)> create = [&](postgres::Tx& tx) -> Task<Organization> {
     co_await insert(tx, organization, principal.id);
@@ -119,9 +127,11 @@ Task<http::Response> OrganizationApi::update(http::Request& request) {
   std::optional<OrganizationAccess> access;
   std::function<Task<Organization>(postgres::Tx&)> change = [&](postgres::Tx& tx) -> Task<Organization> {
     // The access of the first attempt stands: after a change of the name the path's name is no more.
-    if (!access) access = co_await require_manage(tx, request);
-    Organization given;
-    json::object columns = jsonapi::decode(resource(), data, jsonapi::update, &given);
+    if (!access) access = co_await require_managed(tx, request);
+    Organization changed = co_await require_row(tx, *access);
+    json::object columns = jsonapi::decode(resource(), data, jsonapi::update, &changed);
+    refuse_enforced_hyok(data);
+    co_await settle_default_agent_pool(tx, data, changed, columns);
     co_await organization::update(tx, Id<Organization>(access->id), columns);
     co_return co_await require_row(tx, *access);
   };
@@ -132,19 +142,12 @@ Task<http::Response> OrganizationApi::update(http::Request& request) {
 
 Task<http::Response> OrganizationApi::remove(http::Request& request) {
   std::function<Task<>(postgres::Tx&)> remove = [&](postgres::Tx& tx) -> Task<> {
-    OrganizationAccess access = co_await require_manage(tx, request);
+    OrganizationAccess access = co_await require_managed(tx, request);
     co_await organization::remove(tx, Id<Organization>(access.id));
   };
   co_await postgres::transact_remove(database_, remove);
   tokens_.forget("");
   co_return api::no_content();
-}
-
-Task<http::Response> OrganizationApi::show_entitlements(http::Request& request) {
-  postgres::Tx tx = co_await database_.begin();
-  OrganizationAccess access =
-      co_await require_organization(tx, api::principal(request), request.parameter("organization"));
-  co_return api::answer(200, jsonapi::document(entitlement_set(access)));
 }
 
 Task<http::Response> OrganizationApi::create_token(http::Request& request) {
@@ -154,7 +157,7 @@ Task<http::Response> OrganizationApi::create_token(http::Request& request) {
   if (principal.kind == Kind::user) creator = principal.id;
   std::optional<user::NewToken> made;
   std::function<Task<user::NewToken>(postgres::Tx&)> create = [&](postgres::Tx& tx) -> Task<user::NewToken> {
-    OrganizationAccess access = co_await require_manage(tx, request);
+    OrganizationAccess access = co_await require_managed(tx, request);
     co_await tokens_.revoke_all(tx, "organization", access.id);
     made = co_await tokens_.create(tx, "organization", access.id, wanted.description, creator,
                                    wanted.expired_at);
@@ -173,7 +176,7 @@ Task<http::Response> OrganizationApi::create_token(http::Request& request) {
 
 Task<http::Response> OrganizationApi::show_token(http::Request& request) {
   postgres::Tx tx = co_await database_.begin();
-  OrganizationAccess access = co_await require_manage(tx, request);
+  OrganizationAccess access = co_await require_managed(tx, request);
   auto [tokens, total] = co_await tokens_.list(tx, "organization", access.id, {1, 1});
   if (tokens.empty()) throw Error(Code::not_found, "");
   co_return api::answer(200, jsonapi::document(user::encode(tokens.front())));
@@ -181,7 +184,7 @@ Task<http::Response> OrganizationApi::show_token(http::Request& request) {
 
 Task<http::Response> OrganizationApi::delete_token(http::Request& request) {
   std::function<Task<>(postgres::Tx&)> remove = [&](postgres::Tx& tx) -> Task<> {
-    OrganizationAccess access = co_await require_manage(tx, request);
+    OrganizationAccess access = co_await require_managed(tx, request);
     if (co_await tokens_.revoke_all(tx, "organization", access.id) == 0) throw Error(Code::not_found, "");
   };
   co_await postgres::transact_remove(database_, remove);

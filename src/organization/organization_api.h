@@ -8,7 +8,7 @@
 
 namespace terrane::organization {
 
-/// The endpoints of organizations, their entitlements, their token and their projects. It must outlive the
+/// The endpoints of organizations and their token. It must outlive the
 /// router.
 class OrganizationApi {
  public:
@@ -22,7 +22,6 @@ class OrganizationApi {
   Task<http::Response> show(http::Request& request);
   Task<http::Response> update(http::Request& request);
   Task<http::Response> remove(http::Request& request);
-  Task<http::Response> show_entitlements(http::Request& request);
   Task<http::Response> create_token(http::Request& request);
   Task<http::Response> show_token(http::Request& request);
   Task<http::Response> delete_token(http::Request& request);

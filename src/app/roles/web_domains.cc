@@ -25,8 +25,12 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
       users(to.database, to.tokens, includes),
       organizations(to.database, to.tokens, includes),
       projects(to.database, includes),
+      subscriptions(to.database),
+      retention(to.database),
+      admin_organizations(to.database, to.tokens),
       versions(to.database),
       workspaces(to.database, includes),
+      agent_pools(to.database, to.tokens),
       variables(to.database, to.vault),
       configurations(to.database, to.urls, "https://" + config.text("public_host"), includes),
       states(
@@ -38,8 +42,12 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   users.add_routes(router);
   organizations.add_routes(router);
   projects.add_routes(router);
+  subscriptions.add_routes(router);
+  retention.add_routes(router);
+  admin_organizations.add_routes(router);
   versions.add_routes(router);
   workspaces.add_routes(router);
+  agent_pools.add_routes(router);
   variables.add_routes(router);
   configurations.add_routes(router);
   states.add_routes(router);

@@ -1,9 +1,13 @@
 #pragma once
+#include "agent/pool_api.h"
 #include "app/role_config.h"
 #include "app/roles/front.h"
 #include "configversion/configversion.h"
 #include "installation/terraform_version_api.h"
+#include "organization/admin_api.h"
 #include "organization/organization_api.h"
+#include "organization/retention_api.h"
+#include "organization/subscription_api.h"
 #include "run/api.h"
 #include "run/job_api.h"
 #include "state/state.h"
@@ -34,8 +38,12 @@ struct WebDomains {
   user::UserApi users;
   organization::OrganizationApi organizations;
   organization::ProjectApi projects;
+  organization::SubscriptionApi subscriptions;
+  organization::RetentionApi retention;
+  organization::AdminApi admin_organizations;
   installation::TerraformVersionApi versions;
   workspace::Api workspaces;
+  agent::PoolApi agent_pools;
   variable::VariableApi variables;
   configversion::Api configurations;
   state::Api states;
