@@ -1,7 +1,9 @@
 # The precompiled header that every folder reuses; it holds nothing of the project, so it is made once.
+# It is named without a path, so that what ccache keeps of it serves every checkout on the machine.
 add_library(terrane_pch STATIC ${CMAKE_SOURCE_DIR}/cmake/pch.cc)
 target_link_libraries(terrane_pch PUBLIC OpenSSL::SSL Boost::json Boost::url Boost::boost Threads::Threads)
-target_precompile_headers(terrane_pch PRIVATE ${CMAKE_SOURCE_DIR}/src/base/pch.h)
+target_include_directories(terrane_pch PRIVATE ${CMAKE_SOURCE_DIR}/src)
+target_precompile_headers(terrane_pch PRIVATE <base/pch.h>)
 
 # terrane_folder(NAME [DEPS folders…] [LIBS targets…] [TEST_LIBS targets…])
 #   One static library `terrane_NAME` from the *.cc of the current folder, which may use exactly the folders in DEPS and

@@ -11,7 +11,7 @@ endif()
 find_program(CCACHE ccache)
 if(CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER sh ${CMAKE_SOURCE_DIR}/tools/launch_compiler.sh ${CMAKE_BINARY_DIR} ${CCACHE})
 endif()
 
 set(TERRANE_SANITIZE "" CACHE STRING "Sanitizers to build with, as in -fsanitize=: 'address,undefined' or 'thread'")

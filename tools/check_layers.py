@@ -20,7 +20,7 @@ OWNED = {
     "libpq-fe.h": {"postgres"},
     "amqp.h": {"amqp"},
     "hiredis/": {"redis"},
-    "archive.h": {"shim"},
+    "archive.h": {"sandbox"},
 }
 
 

@@ -70,12 +70,18 @@ Task<> write_lists(postgres::Tx& tx, const Pool& pool) {
   }
 }
 
-Task<organization::OrganizationAccess> require_manager(postgres::Tx& tx, const api::Principal& principal,
-                                                       const std::string& name) {
-  organization::OrganizationAccess access = co_await organization::require_organization(tx, principal, name);
-  if (!access.manage || !co_await organization::is_entitled(tx, access.id, "agents"))
-    throw Error(Code::not_found, "");
+/// Nothing unless the principal manages the organization's pools.
+Task<std::optional<organization::OrganizationAccess>> manager(postgres::Tx& tx,
+                                                              const api::Principal& principal,
+                                                              const std::string& organization) {
+  organization::OrganizationAccess access =
+      co_await organization::access_to_organization(tx, principal, organization);
+  if (!access.manage || !co_await organization::is_entitled(tx, access.id, "agents")) co_return std::nullopt;
   co_return access;
+}
+
+Task<bool> is_manager(postgres::Tx& tx, const api::Principal& principal, const std::string& organization) {
+  co_return (co_await manager(tx, principal, organization)).has_value();
 }
 
 }  // namespace
@@ -117,10 +123,26 @@ Task<std::pair<std::vector<Pool>, std::int64_t>> list(postgres::Tx& tx, const st
 }
 
 Task<std::optional<Pool>> find(postgres::Tx& tx, const std::string& id) {
-  postgres::Result result = co_await tx.run(sql::agent_pool_find, postgres::Params::of(id));
+  const std::vector<std::string> one{id};
+  postgres::Result result = co_await tx.run(sql::agent_pool_find, postgres::Params::of(one));
   std::optional<postgres::Row> row = result.one();
   if (!row) co_return std::nullopt;
   co_return read(*row);
+}
+
+Task<std::vector<Pool>> find_manageable(postgres::Tx& tx, const api::Principal& principal,
+                                        const std::vector<std::string>& ids) {
+  postgres::Result rows = co_await tx.run(sql::agent_pool_find, postgres::Params::of(ids));
+  std::map<std::string, bool>
+      manages;  // by organization: all that one document shows is of one, or nearly so
+  std::vector<Pool> pools;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Pool pool = read(rows[i]);
+    if (!manages.contains(pool.organization))
+      manages[pool.organization] = co_await is_manager(tx, principal, pool.organization);
+    if (manages[pool.organization]) pools.push_back(std::move(pool));
+  }
+  co_return pools;
 }
 
 Task<> insert(postgres::Tx& tx, const Pool& pool, const std::string& organization_id) {
@@ -162,21 +184,19 @@ Task<> remove(postgres::Tx& tx, const std::string& id) {
 
 Task<Pool> require(postgres::Tx& tx, const api::Principal& principal, const std::string& id) {
   std::optional<Pool> pool = co_await find(tx, id);
-  if (!pool) throw Error(Code::not_found, "");
-  co_await require_manager(tx, principal, pool->organization);
+  if (!pool || !co_await is_manager(tx, principal, pool->organization)) throw Error(Code::not_found, "");
   co_return *std::move(pool);
 }
 
 Task<organization::OrganizationAccess> require_organization(postgres::Tx& tx, const http::Request& request) {
-  co_return co_await require_manager(tx, api::principal(request), request.parameter("organization"));
+  auto access = co_await manager(tx, api::principal(request), request.parameter("organization"));
+  if (!access) throw Error(Code::not_found, "");
+  co_return *access;
 }
 
 Task<bool> may_manage_token(postgres::Tx& tx, const api::Principal& principal, const user::Token& token) {
   std::optional<Pool> pool = co_await find(tx, token.owner_id);
-  if (!pool) co_return false;
-  organization::OrganizationAccess access =
-      co_await organization::access_to_organization(tx, principal, pool->organization);
-  co_return access.manage;
+  co_return pool&& co_await is_manager(tx, principal, pool->organization);
 }
 
 }  // namespace terrane::agent

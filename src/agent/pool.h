@@ -41,6 +41,10 @@ Task<std::pair<std::vector<Pool>, std::int64_t>> list(postgres::Tx& tx, const st
 /// The pool; nothing when there is none.
 Task<std::optional<Pool>> find(postgres::Tx& tx, const std::string& id);
 
+/// Those of the pools that the principal manages.
+Task<std::vector<Pool>> find_manageable(postgres::Tx& tx, const api::Principal& principal,
+                                        const std::vector<std::string>& ids);
+
 /// Inserts the pool with its lists. Throws Error{unprocessable} with a pointer when the name is taken or a
 /// list names something outside the organization.
 Task<> insert(postgres::Tx& tx, const Pool& pool, const std::string& organization_id);

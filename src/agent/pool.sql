@@ -5,7 +5,7 @@ SELECT a.id, a.name, a.organization_scoped, a.created_at, o.name AS organization
        ARRAY(SELECT l.project_id FROM terrane.agent_pool_allowed_projects l WHERE l.agent_pool_id = a.id ORDER BY 1) AS allowed_projects,
        ARRAY(SELECT l.workspace_id FROM terrane.agent_pool_excluded_workspaces l WHERE l.agent_pool_id = a.id ORDER BY 1) AS excluded_workspaces
   FROM terrane.agent_pools a JOIN terrane.organizations o ON o.id = a.organization_id
- WHERE a.id = $1
+ WHERE a.id = ANY ($1::text[]) ORDER BY lower(a.name), a.id
 
 -- name: agent_pool_list
 SELECT a.id, a.name, a.organization_scoped, a.created_at, o.name AS organization,

@@ -1,10 +1,10 @@
 #include "agent/pool_api.h"
 
 #include "agent/pool.h"
+#include "api/parameters.h"
 #include "base/text.h"
 #include "postgres/known_commit.h"
 #include "user/token_request.h"
-#include "workspace/workspace.h"
 
 namespace terrane::agent {
 namespace {
@@ -23,26 +23,11 @@ void read_lists(const json::object& data, Pool& pool) {
   take("excluded-workspaces", pool.excluded_workspaces);
 }
 
-std::string_view sort_of(const http::Request& request) {
-  std::string_view sort = request.query.find("sort").value_or("name");
-  for (std::string_view known : {"name", "-name", "created-at", "-created-at"}) {
-    if (sort == known) return known;
-  }
-  throw Error(Code::invalid, "sort must be name or created-at, perhaps with a '-' before it.");
-}
-
-/// The workspaces of pools, each once, which the principal may read.
-Task<json::array> workspaces_of(postgres::Tx& tx, const api::Principal& principal,
-                                const std::vector<Pool>& pools) {
-  json::array included;
-  for (const Pool& pool : pools) {
-    for (const std::string& id : pool.workspaces) {
-      std::optional<Workspace> found = co_await workspace::find(tx, id);
-      organization::WorkspaceAccess access = co_await organization::access_to_workspace(tx, principal, id);
-      if (found && access.read) included.push_back(workspace::document(*found, access));
-    }
-  }
-  co_return included;
+Task<std::vector<json::object>> load_pools(postgres::Tx& tx, const api::Principal& principal,
+                                           const std::vector<std::string>& ids) {
+  std::vector<json::object> out;
+  for (const Pool& pool : co_await find_manageable(tx, principal, ids)) out.push_back(encode(pool));
+  co_return out;
 }
 
 }  // namespace
@@ -64,19 +49,17 @@ void PoolApi::add_routes(http::Router& router) {
 
 Task<http::Response> PoolApi::list(http::Request& request) {
   jsonapi::Page page = api::page(request);
-  std::set<std::string> include = api::includes(request, {"workspaces"});
-  auto asked = [&](const char* name) { return request.query.find(name).value_or(""); };
-  const Filter filter{asked("q"), asked("filter[allowed_workspaces][name]"),
-                      asked("filter[allowed_projects][name]"), sort_of(request)};
+  const std::string text = api::text_parameter(request, "q").value_or("");
+  const std::string workspace = api::text_parameter(request, "filter[allowed_workspaces][name]").value_or("");
+  const std::string project = api::text_parameter(request, "filter[allowed_projects][name]").value_or("");
+  const api::Sort sort = api::sort(request, {"name", "created-at"}, {"name"});
+  const std::string order = (sort.descending ? "-" : "") + sort.key;
   postgres::Tx tx = co_await database_.begin();
   organization::OrganizationAccess access = co_await require_organization(tx, request);
-  auto [pools, total] = co_await agent::list(tx, access.id, filter, page);
+  auto [pools, total] = co_await agent::list(tx, access.id, {text, workspace, project, order}, page);
   json::array data;
   for (const Pool& pool : pools) data.push_back(encode(pool));
-  json::array included;
-  if (!include.empty()) included = co_await workspaces_of(tx, api::principal(request), pools);
-  co_return api::answer(
-      200, jsonapi::list_document(std::move(data), page, total, request.path, std::move(included)));
+  co_return co_await includes_.answer_list(request, tx, resource().type, std::move(data), page, total);
 }
 
 Task<http::Response> PoolApi::create(http::Request& request) {
@@ -100,12 +83,9 @@ Task<http::Response> PoolApi::create(http::Request& request) {
 }
 
 Task<http::Response> PoolApi::show(http::Request& request) {
-  std::set<std::string> include = api::includes(request, {"workspaces"});
   postgres::Tx tx = co_await database_.begin();
-  std::vector<Pool> one{co_await require(tx, api::principal(request), request.parameter("id"))};
-  json::array included;
-  if (!include.empty()) included = co_await workspaces_of(tx, api::principal(request), one);
-  co_return api::answer(200, jsonapi::document(encode(one.front()), std::move(included)));
+  Pool pool = co_await require(tx, api::principal(request), request.parameter("id"));
+  co_return co_await includes_.answer(request, tx, 200, encode(pool));
 }
 
 Task<http::Response> PoolApi::update(http::Request& request) {

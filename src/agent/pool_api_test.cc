@@ -4,15 +4,18 @@
 
 #include "agent/pool.h"
 #include "workspace/testing_stage.h"
+#include "workspace/workspace.h"
 
 namespace terrane::agent {
 namespace {
 
 struct Stage : workspace::test::Stage {
   PoolApi pools;
+  workspace::Api workspaces;
   Stage(net::Executor on, const testing::TestDatabase& at)
-      : workspace::test::Stage(on, at), pools(database, tokens) {
+      : workspace::test::Stage(on, at), pools(database, tokens, includes), workspaces(database, includes) {
     pools.add_routes(router);
+    workspaces.add_routes(router);
   }
 };
 

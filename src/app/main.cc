@@ -1,6 +1,5 @@
 // One binary, one role a process: this file only finds the role.
 #include <cstdio>
-#include <cstring>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -12,9 +11,7 @@
 #include "app/serve/serve.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "sandbox/init.h"
 #include "shim/shim.h"
-#include "shim/unpack.h"
 
 namespace {
 
@@ -35,11 +32,6 @@ config::Settings settings_of(const std::filesystem::path& data) {
 }
 
 int run(int argc, char** argv) {
-  // These two run inside a sandbox, where the command line's other verbs have no business.
-  if (argc > 1 && std::strcmp(argv[1], "sandbox-init") == 0)
-    return sandbox::sandbox_init_main(argc - 1, argv + 1);
-  if (argc > 1 && std::strcmp(argv[1], "unpack") == 0) return shim::unpack_main(argc - 1, argv + 1);
-
   CLI::App command_line("Terrane: a self-hosted run platform for Terraform configurations", "terrane");
   command_line.set_version_flag("--version", TERRANE_VERSION);
   command_line.require_subcommand(1);

@@ -217,6 +217,8 @@ Task<ClientResponse> Client::send(ClientRequest request) {
 
 const Endpoint& Client::endpoint() const { return impl_->pool->endpoint; }
 
+std::string Client::tls_session() const { return impl_->pool->tls_session(); }
+
 Task<std::string> ClientResponse::text(std::size_t limit) {
   auto too_large = [limit] {
     return Error(Code::too_large, "The answer has more than " + std::to_string(limit) + " bytes.");

@@ -20,6 +20,7 @@ struct Endpoint {
   std::string ca_pem;               ///< with TLS: trust only this; empty: the system's CAs
   std::string certificate_pem;      ///< with TLS: our own certificate and key, if the server asks for one
   std::string key_pem;
+  std::string tls_session;          ///< with TLS: what `Client::tls_session` of another client gave, or empty
 };
 
 struct ClientOptions {
@@ -61,6 +62,9 @@ class Client {
   ~Client();
   Task<ClientResponse> send(ClientRequest request);
   const Endpoint& endpoint() const;
+  /// The newest TLS session, as bytes that another client of the same endpoint may resume from instead of a whole handshake; empty without
+  /// one. They prove what our certificate proved: keep them as its key is kept.
+  std::string tls_session() const;
 
  private:
   struct Impl;

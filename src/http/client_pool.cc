@@ -19,6 +19,8 @@ using asio::ip::tcp;
 using net::Clock;
 
 constexpr std::size_t buffer_size = 32 * 1024;
+// A fresh connection from time to time brings a fresh TLS session; sessions live for two hours.
+constexpr auto most_age = std::chrono::hours(1);
 
 std::string host_field_of(const Endpoint& endpoint) {
   bool literal = endpoint.host.find(':') != std::string::npos;
@@ -107,7 +109,9 @@ Task<> Lease::connect() {
 
 void Lease::keep() {
   connection_->deadline().clear();
-  if (!pool_->shut_ && connection_->buffered().empty()) pool_->kept_.push_back(std::move(connection_));
+  const bool young = Clock::now() - connection_->made < most_age;
+  if (!pool_->shut_ && young && connection_->buffered().empty())
+    pool_->kept_.push_back(std::move(connection_));
   connection_.reset();
 }
 
@@ -117,9 +121,9 @@ ClientPool::ClientPool(net::Executor executor_, Endpoint endpoint_, ClientOption
       options(options_),
       host_field(host_field_of(endpoint)),
       deadlines_(std::make_shared<Deadlines>(executor)),
-      tls_(endpoint.tls
-               ? make_tls_client(endpoint.host, endpoint.ca_pem, endpoint.certificate_pem, endpoint.key_pem)
-               : nullptr) {}
+      tls_(endpoint.tls ? make_tls_client(endpoint) : nullptr) {}
+
+std::string ClientPool::tls_session() const { return tls_ ? newest_session(*tls_) : std::string(); }
 
 Error ClientPool::failure(std::string_view what) const {
   std::string name = endpoint.unix_path.empty() ? endpoint.host + " port " + std::to_string(endpoint.port)

@@ -50,6 +50,9 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   /// Drops kept connections, which the peer has probably closed all.
   void drop_kept();
 
+  /// See Client.
+  std::string tls_session() const;
+
   /// Error{unavailable} that names the endpoint.
   Error failure(std::string_view what) const;
 

@@ -21,6 +21,8 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
+  const net::Clock::time_point made = net::Clock::now();
+
   Stream& stream() noexcept { return *stream_; }
   Deadlines::Entry& deadline() noexcept { return deadline_; }
 

@@ -13,15 +13,18 @@ namespace terrane::http {
 class TlsContext;
 
 struct TlsServerOptions;
+struct Endpoint;
 
 /// The side of a listener. Throws Error{invalid} that says which part of the options cannot be used.
 std::shared_ptr<TlsContext> make_tls_server(const TlsServerOptions& options);
 
-/// The side of a client that talks to `host` only: the peer's certificate must carry that name or address and
-/// lead to `ca_pem` (empty: the system's CAs). Certificate and key may be empty. Throws Error{invalid} that
-/// says which part cannot be used.
-std::shared_ptr<TlsContext> make_tls_client(const std::string& host, const std::string& ca_pem,
-                                            const std::string& certificate_pem, const std::string& key_pem);
+/// The side of a client that talks to the endpoint's host only: the peer's certificate must carry that name
+/// or address and lead to its CA (empty: the system's CAs). With a session to resume, our own certificate is
+/// read only when the server does not resume it. Throws Error{invalid} that says which part cannot be used.
+std::shared_ptr<TlsContext> make_tls_client(const Endpoint& endpoint);
+
+/// The newest session of a client as bytes for Endpoint::tls_session; empty when there is none.
+std::string newest_session(const TlsContext& context);
 
 /// A TLS connection that broke; `reason` says how, as far as the peer or OpenSSL told.
 class TlsBroken : public boost::system::system_error {

@@ -5,6 +5,8 @@
 #include <openssl/x509v3.h>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "http/client.h"
 #include "http/server.h"
 #include "http/tls.h"
 
@@ -38,19 +40,48 @@ std::vector<Certificate> read_certificates(const std::string& pem, const std::st
   return found;
 }
 
-void use_identity(SSL_CTX* context, const std::string& certificate_pem, const std::string& key_pem) {
-  std::vector<Certificate> chain = read_certificates(certificate_pem, "The TLS certificate");
-  if (SSL_CTX_use_certificate(context, chain.front().get()) != 1)
-    refuse("The TLS certificate cannot be used");
-  for (std::size_t i = 1; i < chain.size(); ++i) {
-    if (SSL_CTX_add1_chain_cert(context, chain[i].get()) != 1)
-      refuse("The TLS certificate's chain cannot be used");
-  }
+struct Identity {
+  std::vector<Certificate> chain;  // our own first
+  Key key;
+};
+
+Identity read_identity(const std::string& certificate_pem, const std::string& key_pem) {
+  Identity identity{read_certificates(certificate_pem, "The TLS certificate"), nullptr};
   Bio bio = reader(key_pem);
-  Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, [](char*, int, int, void*) { return 0; }, nullptr));
-  if (!key) refuse("The TLS key is not a private key in PEM without a password");
-  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1)
+  identity.key.reset(
+      PEM_read_bio_PrivateKey(bio.get(), nullptr, [](char*, int, int, void*) { return 0; }, nullptr));
+  if (!identity.key) refuse("The TLS key is not a private key in PEM without a password");
+  if (X509_check_private_key(identity.chain.front().get(), identity.key.get()) != 1)
     refuse("The TLS key does not belong to the certificate");
+  return identity;
+}
+
+/// `use` is SSL_CTX_use_cert_and_key or its twin for one connection.
+template <class Target>
+void use_identity(Target* target, const Identity& identity,
+                  int (*use)(Target*, X509*, EVP_PKEY*, STACK_OF(X509) *, int)) {
+  std::unique_ptr<STACK_OF(X509), void (*)(STACK_OF(X509)*)> rest(
+      sk_X509_new_null(), [](STACK_OF(X509) * stack) { sk_X509_free(stack); });
+  for (std::size_t i = 1; i < identity.chain.size(); ++i) sk_X509_push(rest.get(), identity.chain[i].get());
+  if (use(target, identity.chain.front().get(), identity.key.get(), rest.get(), 1) != 1)
+    refuse("The TLS certificate cannot be used with its chain and key");
+}
+
+int provide_identity(SSL* connection, void* of) {
+  auto* context = static_cast<TlsContext*>(of);
+  try {
+    use_identity(connection, read_identity(context->certificate_pem, context->key_pem), SSL_use_cert_and_key);
+    return 1;
+  } catch (const Error& failure) {
+    log::error("a TLS client has no usable certificate", {{"error", failure.what()}});
+    return 0;
+  }
+}
+
+void resume(TlsContext& context, const std::string& session) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(session.data());
+  context.session.reset(d2i_SSL_SESSION(nullptr, &bytes, static_cast<long>(session.size())));
+  ERR_clear_error();  // without it there is a whole handshake
 }
 
 void trust(SSL_CTX* context, const std::string& ca_pem) {
@@ -104,7 +135,8 @@ TlsContext::~TlsContext() = default;
 
 std::shared_ptr<TlsContext> make_tls_server(const TlsServerOptions& options) {
   auto context = std::make_shared<TlsContext>(true);
-  use_identity(context->get(), options.certificate_pem, options.key_pem);
+  use_identity(context->get(), read_identity(options.certificate_pem, options.key_pem),
+               SSL_CTX_use_cert_and_key);
   SSL_CTX_set_alpn_select_cb(context->get(), select_protocol, nullptr);
   // Sessions live in tickets at the clients; one a handshake is enough for a client that keeps its
   // connections.
@@ -119,21 +151,37 @@ std::shared_ptr<TlsContext> make_tls_server(const TlsServerOptions& options) {
   return context;
 }
 
-std::shared_ptr<TlsContext> make_tls_client(const std::string& host, const std::string& ca_pem,
-                                            const std::string& certificate_pem, const std::string& key_pem) {
+std::shared_ptr<TlsContext> make_tls_client(const Endpoint& endpoint) {
   auto context = std::make_shared<TlsContext>(false);
-  context->host = host;
-  if (ca_pem.empty()) {
+  context->host = endpoint.host;
+  if (endpoint.ca_pem.empty()) {
     if (SSL_CTX_set_default_verify_paths(context->get()) != 1) refuse("The system's CAs cannot be read");
   } else {
-    trust(context->get(), ca_pem);
+    trust(context->get(), endpoint.ca_pem);
   }
-  if (!certificate_pem.empty()) use_identity(context->get(), certificate_pem, key_pem);
+  if (!endpoint.tls_session.empty()) resume(*context, endpoint.tls_session);
+  if (!endpoint.certificate_pem.empty() && context->session) {
+    context->certificate_pem = endpoint.certificate_pem;
+    context->key_pem = endpoint.key_pem;
+    SSL_CTX_set_cert_cb(context->get(), provide_identity, context.get());
+  } else if (!endpoint.certificate_pem.empty()) {
+    use_identity(context->get(), read_identity(endpoint.certificate_pem, endpoint.key_pem),
+                 SSL_CTX_use_cert_and_key);
+  }
   SSL_CTX_set_verify(context->get(), SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_alpn_protos(context->get(), protocols, sizeof protocols - 1);
   SSL_CTX_set_session_cache_mode(context->get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context->get(), keep_session);
   return context;
+}
+
+std::string newest_session(const TlsContext& context) {
+  unsigned char* bytes = nullptr;
+  const int size = context.session ? i2d_SSL_SESSION(context.session.get(), &bytes) : 0;
+  if (size <= 0) return {};
+  std::string session(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
+  OPENSSL_free(bytes);
+  return session;
 }
 
 }  // namespace terrane::http

@@ -27,6 +27,8 @@ class TlsContext {
   std::string host;
   /// The newest session of a client, to be resumed; may be null.
   std::unique_ptr<SSL_SESSION, Free<SSL_SESSION_free>> session;
+  /// Of a client that reads them when they are asked for.
+  std::string certificate_pem, key_pem;
 
  private:
   bool for_server_;

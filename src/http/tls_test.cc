@@ -180,6 +180,29 @@ TEST_F(Tls, ClientNameSurvivesResumption) {
   EXPECT_EQ(answers.size(), 3u);
 }
 
+TEST_F(Tls, ASessionIsResumedByAnotherClient) {
+  start(true);
+  std::vector<std::string> answers;
+  server_->loop.run([&]() -> Task<> {
+    Client first(server_->loop.executor(), endpoint(&certificates().node));
+    EXPECT_EQ(first.tls_session(), "");
+    answers.push_back(co_await (co_await first.send({.headers = {}, .body = {}})).text());
+    // A certificate that the server refuses, and that a resumed session does not need.
+    Endpoint second = endpoint(&certificates().stranger);
+    second.tls_session = first.tls_session();
+    EXPECT_NE(second.tls_session, "");
+    Client resumed(server_->loop.executor(), second);
+    answers.push_back(co_await (co_await resumed.send({.headers = {}, .body = {}})).text());
+    // One that is none costs a whole handshake.
+    Endpoint third = endpoint(&certificates().node);
+    third.tls_session = "no session";
+    Client fresh(server_->loop.executor(), third);
+    answers.push_back(co_await (co_await fresh.send({.headers = {}, .body = {}})).text());
+  });
+  EXPECT_THAT(answers, testing::Each("client:node-1"));
+  EXPECT_EQ(answers.size(), 3u);
+}
+
 TEST_F(Tls, PlainHttpAndGarbageAreRefused) {
   start();
   std::string answer = test::Raw(server_->port).ask(get_close);
@@ -249,10 +272,8 @@ TEST_F(Tls, AnUploadThatIsResetFailsAtOnce) {
   std::string failure;
   const auto began = std::chrono::steady_clock::now();
   loop.run([&]() -> Task<> {
-    Endpoint to{.host = "localhost",
-                .port = server.port(),
-                .tls = true,
-                .ca_pem = certificates().ca.certificate_pem};
+    Endpoint to{
+        .host = "localhost", .port = server.port(), .tls = true, .ca_pem = certificates().ca.certificate_pem};
     Client client(loop.executor(), to, {.header_time = 60s, .body_idle = 60s});
     ClientRequest request;
     request.method = Method::put;

@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/id.h"
 #include "base/time.h"
@@ -62,6 +63,9 @@ Task<> settle_default_agent_pool(postgres::Tx& tx, const json::object& data, Org
 
 /// The organization of an access; nothing when it went meanwhile.
 Task<std::optional<Organization>> find(postgres::Tx& tx, const Id<Organization>& id);
+
+/// The organizations of these names.
+Task<std::vector<Organization>> find_by_names(postgres::Tx& tx, const std::vector<std::string>& names);
 
 /// What a list of organizations looks for: parts of texts, without case; an empty one matches all.
 struct Search {

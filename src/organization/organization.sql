@@ -7,6 +7,16 @@ SELECT o.*, p.id AS default_project_id, l.entitlements, l.identifier AS plan, l.
   LEFT JOIN terrane.organization_retention_policies r ON r.organization_id = o.id
  WHERE o.id = $1
 
+-- name: organization_find_by_names
+SELECT o.*, p.id AS default_project_id, l.entitlements, l.identifier AS plan, l.is_trial AS plan_is_trial, l.end_at AS plan_ends_at,
+       l.module_test_limit, r.id AS retention_policy_id, r.delete_older_than_n_days IS NOT NULL AS retention_deletes
+  FROM terrane.organizations o
+  JOIN terrane.projects p ON p.organization_id = o.id AND p.is_default
+  JOIN terrane.organization_plans l ON l.organization_id = o.id
+  LEFT JOIN terrane.organization_retention_policies r ON r.organization_id = o.id
+ WHERE lower(o.name) = ANY (SELECT lower(given) FROM unnest($1::text[]) AS given)
+ ORDER BY lower(o.name)
+
 -- name: organization_list
 SELECT o.*, p.id AS default_project_id, l.entitlements, l.identifier AS plan, l.is_trial AS plan_is_trial, l.end_at AS plan_ends_at,
        l.module_test_limit, r.id AS retention_policy_id, r.delete_older_than_n_days IS NOT NULL AS retention_deletes

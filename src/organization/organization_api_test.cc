@@ -51,6 +51,7 @@ struct Stage {
   const TestDatabase& at;
   postgres::Database database;
   user::Tokens tokens;
+  api::Includes includes;
   OrganizationApi organizations;
   ProjectApi projects;
   SubscriptionApi subscriptions;
@@ -62,9 +63,9 @@ struct Stage {
       : at(given),
         database(executor, given.options()),
         tokens(database, Secret("a key of the tests")),
-        organizations(database, tokens),
-        projects(database),
-        subscriptions(database) {
+        organizations(database, tokens, includes),
+        projects(database, includes),
+        subscriptions(database, includes) {
     organizations.add_routes(router);
     projects.add_routes(router);
     subscriptions.add_routes(router);

@@ -79,6 +79,13 @@ void show_entitlements(const std::vector<std::string>& granted, json::object& at
     attributes[name] = std::ranges::find(granted, name) != granted.end();
 }
 
+std::vector<FeatureSet> read_sets(const postgres::Result& rows) {
+  std::vector<FeatureSet> sets;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    sets.push_back(jsonapi::from_row<FeatureSet>(feature_set_resource(), rows[i]));
+  return sets;
+}
+
 std::optional<Subscription> read_one(const postgres::Result& result) {
   std::optional<postgres::Row> row = result.one();
   if (!row) return std::nullopt;
@@ -134,17 +141,11 @@ Task<std::pair<std::vector<FeatureSet>, std::int64_t>> list_feature_sets(postgre
   postgres::Result total = co_await tx.run(sql::feature_set_count, postgres::Params::of(all, search));
   postgres::Result rows =
       co_await tx.run(sql::feature_set_list, postgres::Params::of(all, search, page.size, page.offset()));
-  std::vector<FeatureSet> sets;
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    sets.push_back(jsonapi::from_row<FeatureSet>(feature_set_resource(), rows[i]));
-  co_return std::pair(std::move(sets), total[0].integer("total"));
+  co_return std::pair(read_sets(rows), total[0].integer("total"));
 }
 
-Task<std::optional<FeatureSet>> find_feature_set(postgres::Tx& tx, const std::string& id) {
-  postgres::Result result = co_await tx.run(sql::feature_set_find, postgres::Params::of(id));
-  std::optional<postgres::Row> row = result.one();
-  if (!row) co_return std::nullopt;
-  co_return jsonapi::from_row<FeatureSet>(feature_set_resource(), *row);
+Task<std::vector<FeatureSet>> find_feature_sets(postgres::Tx& tx, const std::vector<std::string>& ids) {
+  co_return read_sets(co_await tx.run(sql::feature_set_find, postgres::Params::of(ids)));
 }
 
 Task<std::optional<Subscription>> find_subscription(postgres::Tx& tx, const std::string& id) {

@@ -55,7 +55,7 @@ Task<std::pair<std::vector<FeatureSet>, std::int64_t>> list_feature_sets(postgre
                                                                          std::string_view search,
                                                                          const jsonapi::Page& page);
 
-Task<std::optional<FeatureSet>> find_feature_set(postgres::Tx& tx, const std::string& id);
+Task<std::vector<FeatureSet>> find_feature_sets(postgres::Tx& tx, const std::vector<std::string>& ids);
 Task<std::optional<Subscription>> find_subscription(postgres::Tx& tx, const std::string& id);
 /// An organization's subscription, also one that has ended; nothing when it has none.
 Task<std::optional<Subscription>> subscription_of(postgres::Tx& tx, const std::string& organization_id);

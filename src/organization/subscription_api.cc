@@ -1,5 +1,6 @@
 #include "organization/subscription_api.h"
 
+#include "api/parameters.h"
 #include "organization/admin.h"
 #include "organization/subscription.h"
 #include "postgres/known_commit.h"
@@ -15,11 +16,11 @@ json::object list_of(const std::vector<FeatureSet>& sets, std::int64_t total, co
   return jsonapi::list_document(std::move(data), api::page(request), total, request.path);
 }
 
-Task<http::Response> answer_with(postgres::Tx& tx, const Subscription& subscription) {
-  json::array included;
-  std::optional<FeatureSet> set = co_await find_feature_set(tx, subscription.feature_set_id);
-  if (set) included.push_back(encode(*set));
-  co_return api::answer(200, jsonapi::document(encode(subscription), std::move(included)));
+Task<std::vector<json::object>> load_feature_sets(postgres::Tx& tx, const api::Principal&,
+                                                  const std::vector<std::string>& ids) {
+  std::vector<json::object> out;
+  for (const FeatureSet& set : co_await find_feature_sets(tx, ids)) out.push_back(encode(set));
+  co_return out;
 }
 
 }  // namespace
@@ -37,6 +38,9 @@ void SubscriptionApi::add_routes(http::Router& router) {
   router.add({Method::get, "/api/v2/admin/feature-sets", api::bind<&Self::list_all>(this)});
   router.add({Method::get, admin, api::bind<&Self::show_as_admin>(this)});
   router.add({Method::post, admin, api::bind<&Self::subscribe_as_admin>(this), body_limit});
+  includes_.add_resource("feature-sets", load_feature_sets);
+  includes_.add_relation("subscriptions", "feature_set", {"feature-sets"});
+  includes_.add_relation("subscriptions", "organization", {"organizations"});
 }
 
 Task<http::Response> SubscriptionApi::show_entitlements(http::Request& request) {
@@ -66,7 +70,7 @@ Task<http::Response> SubscriptionApi::list_for_organization(http::Request& reque
 Task<http::Response> SubscriptionApi::list_all(http::Request& request) {
   api::require_site_admin(request);
   jsonapi::Page page = api::page(request);
-  std::string_view search = request.query.find("q").value_or("");
+  const std::string search = api::text_parameter(request, "q").value_or("");
   postgres::Tx tx = co_await database_.begin();
   auto [sets, total] = co_await list_feature_sets(tx, FeatureSets::all, search, page);
   co_return api::answer(200, list_of(sets, total, request));
@@ -78,7 +82,7 @@ Task<http::Response> SubscriptionApi::show(http::Request& request) {
   if (!found) throw Error(Code::not_found, "");
   OrganizationAccess access = co_await require_organization(tx, api::principal(request), found->organization);
   if (!access.manage) throw Error(Code::not_found, "");
-  co_return co_await answer_with(tx, *found);
+  co_return co_await includes_.answer(request, tx, 200, encode(*found));
 }
 
 Task<http::Response> SubscriptionApi::show_of_organization(http::Request& request) {
@@ -86,7 +90,7 @@ Task<http::Response> SubscriptionApi::show_of_organization(http::Request& reques
   OrganizationAccess access = co_await require_managed(tx, request);
   std::optional<Subscription> found = co_await subscription_of(tx, access.id);
   if (!found) throw Error(Code::not_found, "");
-  co_return co_await answer_with(tx, *found);
+  co_return co_await includes_.answer(request, tx, 200, encode(*found));
 }
 
 Task<http::Response> SubscriptionApi::show_as_admin(http::Request& request) {
@@ -96,7 +100,7 @@ Task<http::Response> SubscriptionApi::show_as_admin(http::Request& request) {
   std::optional<Subscription> subscription;
   if (found) subscription = co_await subscription_of(tx, found->id.text());
   if (!subscription) throw Error(Code::not_found, "");
-  co_return co_await answer_with(tx, *subscription);
+  co_return co_await includes_.answer(request, tx, 200, encode(*subscription));
 }
 
 Task<http::Response> SubscriptionApi::subscribe_as_admin(http::Request& request) {

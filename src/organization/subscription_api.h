@@ -1,5 +1,6 @@
 #pragma once
 #include "api/api.h"
+#include "api/includes.h"
 #include "http/router.h"
 #include "postgres/database.h"
 
@@ -8,7 +9,8 @@ namespace terrane::organization {
 /// The endpoints of feature sets, subscriptions and entitlements. It must outlive the router.
 class SubscriptionApi {
  public:
-  explicit SubscriptionApi(postgres::Database& database) : database_(database) {}
+  SubscriptionApi(postgres::Database& database, api::Includes& includes)
+      : database_(database), includes_(includes) {}
   void add_routes(http::Router& router);
 
  private:
@@ -22,6 +24,7 @@ class SubscriptionApi {
   Task<http::Response> subscribe_as_admin(http::Request& request);
 
   postgres::Database& database_;
+  api::Includes& includes_;
 };
 
 }  // namespace terrane::organization

@@ -57,7 +57,8 @@ TEST(SubscriptionApi, ASubscriptionDecidesWhatAnOrganizationMayUse) {
     api::TestAnswer other = co_await stage.get("/api/v2/organizations/evil/entitlement-set", "user-eve");
     EXPECT_EQ(other.at("/data/attributes/sentinel"), json::value(false)) << "the neighbour is untouched";
 
-    api::TestAnswer read = co_await stage.get("/api/v2/subscriptions/" + made.text("/data/id"));
+    api::TestAnswer read =
+        co_await stage.get("/api/v2/subscriptions/" + made.text("/data/id") + "?include=feature_set");
     EXPECT_EQ(read.at("/data"), made.at("/data"));
     EXPECT_EQ(read.text("/included/0/attributes/name"), "Business");
     EXPECT_EQ((co_await stage.get("/api/v2/organizations/acme/subscription")).at("/data"), made.at("/data"));

@@ -13,6 +13,7 @@
 #include "testing/run.h"
 #include "testing/test_database.h"
 #include "user/tokens.h"
+#include "user/user_api.h"
 
 namespace terrane::organization::test {
 
@@ -37,10 +38,12 @@ constexpr const char* rows = R"sql(
 struct Stage {
   postgres::Database database;
   user::Tokens tokens;
+  api::Includes includes;
   OrganizationApi organizations;
   SubscriptionApi subscriptions;
   RetentionApi retention;
   AdminApi admin;
+  user::UserApi users;
   http::Router router;
   std::optional<api::TestClient> client;
   std::map<std::string, std::string> token_of;
@@ -48,14 +51,16 @@ struct Stage {
   Stage(net::Executor executor, const testing::TestDatabase& at)
       : database(executor, at.options()),
         tokens(database, Secret("a key of the tests")),
-        organizations(database, tokens),
-        subscriptions(database),
+        organizations(database, tokens, includes),
+        subscriptions(database, includes),
         retention(database),
-        admin(database, tokens) {
+        admin(database, tokens, includes),
+        users(database, tokens, includes) {
     organizations.add_routes(router);
     subscriptions.add_routes(router);
     retention.add_routes(router);
     admin.add_routes(router);
+    users.add_routes(router);
     client.emplace(router, [this](const std::string& token) { return tokens.authenticate(token); });
   }
 

@@ -22,6 +22,7 @@
 #include "sandbox/network.h"
 #include "sandbox/phases.h"
 #include "sandbox/processes.h"
+#include "sandbox/readable.h"
 #include "sandbox/routing.h"
 #include "sandbox/run_directory.h"
 #include "sandbox/slot.h"

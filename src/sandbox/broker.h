@@ -25,11 +25,10 @@ struct BrokerOptions {
   std::map<std::string, std::string>
       shim_environment;  ///< the whole environment of shims, besides what tells them their phase
   std::filesystem::path bwrap = "/usr/bin/bwrap";
-  std::filesystem::path slirp =
-      "/usr/bin/slirp4netns";    ///< missing or empty: every phase has loopback only
+  std::filesystem::path slirp = "/usr/bin/slirp4netns";  ///< missing or empty: every phase has loopback only
   uid_t first_uid = 2000000000;  ///< runs get uids (and equal gids) of this range, which nothing else may use
   std::uint32_t uid_count = 10000;
-  std::size_t network_pool = 2;  ///< wired network namespaces that are kept ready
+  std::size_t network_pool = 4;  ///< slots with a wired network that are kept ready
   /// What no sandbox reaches, as CIDRs: the metadata address, private ranges. The host's own addresses and
   /// its loopback always are unreachable. The resolver at 10.0.2.3 port 53 always is reachable.
   std::vector<std::string> unreachable;

@@ -7,6 +7,7 @@
 #include "net/io.h"
 #include "sandbox/broker_protocol.h"
 #include "sandbox/descriptor.h"
+#include "sandbox/readable.h"
 
 namespace terrane::sandbox {
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "sandbox/inside_program.h"
 #include "sandbox/launch_protocol.h"
 
 namespace terrane::sandbox {
@@ -33,9 +34,11 @@ class Builder {
     input.trees.push_back(std::move(opened));
   }
 
-  void file(std::string_view destination, std::string_view content) {
+  // A file of the sandbox's root, which is read-only by the end. A mount for each would cost bubblewrap a
+  // look through all mounts of the machine.
+  void file(std::string_view destination, std::string_view content, std::string_view permissions = "0444") {
     std::string number = std::to_string(first_data_number + static_cast<int>(input.data.size()));
-    add({"--perms", "0444", "--ro-bind-data", number, destination});
+    add({"--perms", permissions, "--file", number, destination});
     input.data.push_back(make_memory_file(content));
   }
 
@@ -84,9 +87,11 @@ void add_system(Builder& builder) {
   }
   builder.add({"--proc", "/proc", "--dev", "/dev", "--size", "268435456", "--tmpfs", "/dev/shm",
                "--remount-ro", "/dev"});
-  for (const char* path : {"/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs",
-                           "/etc/alternatives", "/etc/ld.so.cache"}) {
-    builder.add({"--ro-bind-try", path, path});
+  for (const char* path : {"/etc/ssl/certs", "/etc/pki/tls/certs", "/etc/alternatives"}) {
+    if (access(path, F_OK) == 0) builder.add({"--ro-bind", path, path});
+  }
+  for (const char* path : {"/etc/ssl/openssl.cnf", "/etc/ld.so.cache"}) {
+    if (std::optional<std::string> content = read_small_file(path)) builder.file(path, *content);
   }
 }
 
@@ -118,7 +123,7 @@ BwrapInput bwrap_input(const ShimInheritance& inheritance, const SandboxSpec& sp
   builder.add({"--dir", "/var", "--symlink", "../tmp", "/var/tmp"});
   builder.tree(inheritance.run_directory / "work", work_inside, true);
   builder.tree(inheritance.run_directory / "home", home_inside, true);
-  builder.tree("/proc/self/exe", binary_inside, false);
+  builder.file(binary_inside, inside_program(), "0555");
   add_files(builder, inheritance, spec);
   for (const Bind& bind : spec.binds) {
     require_inside(bind.destination);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "sandbox/descriptor.h"
 
@@ -18,6 +19,11 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t cpu_period_us = 100000;
+
+// All runs of an installation together weigh as much as eight of the host's other processes, or eight groups
+// of them: without that the kernel would give them all the share of one.
+constexpr const char* shares_of_all_runs = "8192";  // version 1, where one has 1024
+constexpr const char* weight_of_all_runs = "800";   // version 2, where one has 100
 
 bool make_directory(const fs::path& path) { return mkdir(path.c_str(), 0755) == 0 || errno == EEXIST; }
 
@@ -151,6 +157,12 @@ void Cgroups::prepare(Hierarchy& hierarchy) {
               (!hierarchy.unified || pass_on(base(hierarchy), hierarchy)) &&
               access((base(hierarchy) / "cgroup.procs").c_str(), W_OK) == 0;
   if (!made) hierarchy.memory = hierarchy.cpu = hierarchy.pids = false;
+  if (!hierarchy.cpu) return;
+  for (const fs::path& directory : {ours, base(hierarchy)}) {
+    const bool weighs = hierarchy.unified ? write_to(directory / "cpu.weight", weight_of_all_runs)
+                                          : write_to(directory / "cpu.shares", shares_of_all_runs);
+    if (!weighs) log::warn("the weight of runs stays as it was", {{"cgroup", directory.string()}});
+  }
 }
 
 fs::path Cgroups::base(const Hierarchy& hierarchy) const {

@@ -7,14 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include "base/error.h"
 
 namespace terrane::sandbox {
-
-namespace asio = boost::asio;
 
 Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
   if (this != &other) {
@@ -136,14 +131,6 @@ bool write_to(const std::filesystem::path& path, std::string_view text) {
   Descriptor file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!file) return false;
   return write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-}
-
-Task<> wait_readable(int descriptor) {
-  // A duplicate, so that two coroutines may wait for one descriptor: epoll knows each number once.
-  Descriptor copy = checked(fcntl(descriptor, F_DUPFD_CLOEXEC, 3), "dup");
-  asio::posix::stream_descriptor watched(co_await asio::this_coro::executor);
-  watched.assign(copy.release());
-  co_await watched.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
 }
 
 }  // namespace terrane::sandbox

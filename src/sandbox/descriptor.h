@@ -8,8 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/task.h"
-
 namespace terrane::sandbox {
 
 /// A file descriptor that is closed with its object.
@@ -63,9 +61,5 @@ std::optional<Message> receive_message(int socket, std::size_t limit, bool wait 
 std::optional<std::string> read_small_file(const std::filesystem::path& path);
 /// Writes with one write(2) to an existing file; false with errno when that fails.
 bool write_to(const std::filesystem::path& path, std::string_view text);
-
-/// Suspends until the descriptor (pipe, socket, pidfd) is readable or at its end. Throws
-/// boost::system::system_error when cancelled.
-Task<> wait_readable(int descriptor);
 
 }  // namespace terrane::sandbox

@@ -1,5 +1,6 @@
 #include "sandbox/init.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>

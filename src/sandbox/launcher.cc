@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,7 +15,9 @@
 
 #include "base/error.h"
 #include "net/io.h"
+#include "sandbox/assignment.h"
 #include "sandbox/launch_protocol.h"
+#include "sandbox/readable.h"
 #include "sandbox/shim_side.h"
 
 namespace terrane::sandbox {
@@ -27,15 +28,6 @@ namespace {
 
 constexpr const char* shim_oom_score = "-500";
 constexpr const char* run_oom_score = "300";  // pid 1 keeps this; its commands get 500
-
-// What travels over the links; to the shim with the descriptors: description, job if there is one, relays.
-struct AssignmentMessage {
-  std::uint64_t weak_memory_bytes = 0;
-  std::uint32_t weak_processes = 0;
-  std::uint32_t run_uid = 0;
-  std::uint32_t has_job = 0;
-  std::uint32_t relays = 0;
-};
 
 void require(bool done, const char* step) {
   if (!done) fail(step);
@@ -77,12 +69,6 @@ void limit(int resource, rlim_t value) {
 
 void join(const std::vector<fs::path>& cgroups) {
   for (const fs::path& cgroup : cgroups) require(write_to(cgroup / "cgroup.procs", "0"), "joining a cgroup");
-}
-
-void become(uid_t uid, gid_t gid, const std::vector<gid_t>& groups) {
-  require(setgroups(groups.size(), groups.data()) == 0, "setgroups");
-  require(setresgid(gid, gid, gid) == 0, "setresgid");
-  require(setresuid(uid, uid, uid) == 0, "setresuid");
 }
 
 [[noreturn]] void execute(const fs::path& program, const std::vector<std::string>& arguments,
@@ -151,7 +137,7 @@ void launch(const HoldPlan& plan, uid_t uid) {
   }
   arrange(wanted);
   forget(given);
-  become(uid, uid, {});
+  change_user(uid, uid, {});
   umask(0007);
   require(chdir("/") == 0, "chdir");
   // bubblewrap takes options from the file, but the program from its command line.
@@ -165,14 +151,6 @@ void launch(const HoldPlan& plan, uid_t uid) {
 Descriptor reopen(int file) {
   return checked(open(("/proc/self/fd/" + std::to_string(file)).c_str(), O_RDONLY | O_CLOEXEC),
                  "opening the filter");
-}
-
-AssignmentMessage parse_assignment(const Message& message) {
-  AssignmentMessage assignment;
-  if (message.bytes.size() != sizeof assignment)
-    throw Error(Code::internal, "The assignment has a wrong size.");
-  std::memcpy(&assignment, message.bytes.data(), sizeof assignment);
-  return assignment;
 }
 
 // The second process: everything that needs root and can be done before the shim knows what it wants.
@@ -215,8 +193,9 @@ AssignmentMessage parse_assignment(const Message& message) {
   _exit(125);
 }
 
+// The shim's program is executed before its assignment comes, because that takes some 10 ms: it receives the
+// assignment itself (shim_inheritance.cc) and is root until then.
 [[noreturn]] void shim_main(const HoldPlan& plan, int link, int launcher_link) {
-  constexpr int held_link_number = 3;
   try {
     // Nothing of the broker's input is the shim's; its log goes where the broker's goes.
     Descriptor nothing(open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -236,25 +215,6 @@ AssignmentMessage parse_assignment(const Message& message) {
     arrange({{link, held_link_number}, {control.first.release(), shim_control_number}});
     control.second.release();
     link = held_link_number;
-    std::optional<Message> message = receive_message(link, sizeof(AssignmentMessage));
-    if (!message) _exit(0);
-    AssignmentMessage assignment = parse_assignment(*message);
-    std::vector<Descriptor>& given = message->descriptors;
-    require(given.size() == 1 + assignment.has_job + assignment.relays && assignment.has_job <= 1,
-            "the assignment's descriptors");
-
-    std::vector<std::pair<int, int>> wanted = {{given[0].get(), shim_description_number},
-                                               {shim_control_number, shim_control_number}};
-    if (assignment.has_job == 1) wanted.emplace_back(given[1].get(), shim_job_number);
-    int number = shim_first_relay_number;
-    for (std::size_t i = 1 + assignment.has_job; i < given.size(); ++i)
-      wanted.emplace_back(given[i].get(), number++);
-    wanted.emplace_back(link, number);
-    arrange(wanted);
-    forget(given);
-    link = number;
-    require(fcntl(link, F_SETFD, FD_CLOEXEC) == 0, "fcntl");
-    become(plan.worker_uid, plan.worker_gid, {assignment.run_uid});
     umask(0007);
     require(chdir("/") == 0, "chdir");
     std::vector<std::string> environment;
@@ -271,8 +231,10 @@ AssignmentMessage parse_assignment(const Message& message) {
 // Takes the text of a failure from a link, if one comes before its end.
 Task<> read_failure(int link, std::string& failure) {
   co_await wait_readable(link);
-  if (std::optional<Message> message = receive_message(link, 4096, false))
-    failure = std::move(message->bytes);
+  std::optional<Message> message = receive_message(link, 4096, false);
+  // One that ended before it read its assignment resets the connection; its last words are still there.
+  if (!message && errno == ECONNRESET) message = receive_message(link, 4096, false);
+  if (message) failure = std::move(message->bytes);
 }
 
 }  // namespace
@@ -287,7 +249,7 @@ HeldShim hold_shim(const HoldPlan& plan) {
     launcher.first.reset();
     shim_main(plan, shim.second.get(), launcher.second.get());
   }
-  return {pid, std::move(shim.first), std::move(launcher.first)};
+  return {pid, std::move(shim.first), std::move(launcher.first), plan.worker_uid, plan.worker_gid};
 }
 
 bool still_waits(const HeldShim& held) {
@@ -302,6 +264,8 @@ Task<> assign(HeldShim& held, const Assignment& assignment) {
   message.weak_memory_bytes = assignment.weak_memory_bytes;
   message.weak_processes = assignment.weak_processes;
   message.run_uid = assignment.run_uid;
+  message.worker_uid = held.worker_uid;
+  message.worker_gid = held.worker_gid;
   message.has_job = assignment.job >= 0 ? 1 : 0;
   message.relays = static_cast<std::uint32_t>(assignment.relays.size());
   std::vector<int> descriptors = {assignment.description};

@@ -37,30 +37,31 @@ struct Assignment {
   std::vector<int> relays;
 };
 
-/// The shim's fixed descriptors: description, control socket, job, then relays.
-inline constexpr int shim_description_number = 3;
+/// The descriptors that a shim is executed with: the link to the broker, over which its assignment comes, and
+/// the control socket.
+inline constexpr int held_link_number = 3;
 inline constexpr int shim_control_number = 4;
-inline constexpr int shim_job_number = 5;
-inline constexpr int shim_first_relay_number = 6;
 /// Names the launcher's pid in the shim's environment, and marks it as one.
 inline constexpr const char* shim_launcher_variable = "TERRANE_SHIM_LAUNCHER";
 
-/// A shim and its launcher, in their cgroups and network, that wait for their assignment. They end when the
-/// links close.
+/// A shim, its program executed already, and its launcher, in their cgroups and network, that wait as root
+/// for their assignment. They end when the links close.
 struct HeldShim {
   pid_t pid = -1;  ///< of the shim, a child of the caller; the launcher is the shim's
   Descriptor shim_link;
   Descriptor launcher_link;
+  uid_t worker_uid = 0;
+  gid_t worker_gid = 0;
 };
 
 /// Forks both; the caller must be single-threaded. They are made ahead because joining cgroups takes the
-/// kernel some 10 ms. Throws Error{internal}.
+/// kernel some 10 ms, and executing the shim's program about as long. Throws Error{internal}.
 HeldShim hold_shim(const HoldPlan& plan);
 /// Whether both still wait, as far as can be seen.
 bool still_waits(const HeldShim& held);
-/// Lets both go and suspends, at most 5 s, until each is on its way: the shim is executed, the launcher waits
-/// for the shim's word. Throws Error{internal} with the step that failed, {unavailable} when it takes too
-/// long.
+/// Lets both go and suspends, at most 5 s, until each is on its way: the shim has given up root, the launcher
+/// waits for the shim's word. Throws Error{internal} with the step that failed, {unavailable} when it takes
+/// too long.
 Task<> assign(HeldShim& held, const Assignment& assignment);
 
 }  // namespace terrane::sandbox

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "net/process.h"
+#include "sandbox/readable.h"
 
 namespace terrane::sandbox {
 

@@ -71,7 +71,8 @@ LimitsHit Phases::limits(const Phase& phase) const {
 void Phases::tend(Phase& phase) {
   if (!phase.record.ended) {
     if (shim_alive(phase)) return;
-    // Dead for sure, so it is reaped now when it was a child of ours; a look before the question would miss one that dies in between.
+    // Dead for sure, so it is reaped now when it was a child of ours; a look before the question would miss
+    // one that dies in between.
     if (phase.record.shim > 0) waitpid(phase.record.shim, nullptr, WNOHANG);
     net::Clock::time_point now = net::Clock::now();
     if (!phase.shim_gone) phase.shim_gone = now;

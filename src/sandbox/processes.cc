@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "sandbox/readable.h"
 
 namespace terrane::sandbox {
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "sandbox/assignment.h"
 #include "sandbox/descriptor.h"
 #include "sandbox/launcher.h"
 #include "sandbox/shim_side.h"
@@ -13,15 +14,35 @@ namespace terrane::sandbox {
 
 namespace {
 
-std::string read_description() {
+std::string read_description(int file) {
   std::string text;
   char buffer[4096];
   ssize_t size;
-  while (text.size() < 65536 && (size = pread(shim_description_number, buffer, sizeof buffer,
-                                              static_cast<off_t>(text.size()))) > 0) {
+  while (text.size() < 65536 &&
+         (size = pread(file, buffer, sizeof buffer, static_cast<off_t>(text.size()))) > 0) {
     text.append(buffer, static_cast<std::size_t>(size));
   }
   return text;
+}
+
+// Waits, still as root, for the assignment, and becomes the worker's. The link closes with the return: by
+// that the broker knows.
+std::vector<Descriptor> receive_assignment() {
+  Descriptor link(held_link_number);
+  try {
+    if (fcntl(link.get(), F_SETFD, FD_CLOEXEC) != 0) fail("fcntl");
+    std::optional<Message> message = receive_message(link.get(), sizeof(AssignmentMessage));
+    if (!message) _exit(0);  // the broker is gone, or does not need this shim
+    AssignmentMessage assignment = parse_assignment(*message);
+    if (assignment.has_job > 1 || message->descriptors.size() != 1 + assignment.has_job + assignment.relays) {
+      throw Error(Code::internal, "The assignment's descriptors are not complete.");
+    }
+    change_user(assignment.worker_uid, assignment.worker_gid, {assignment.run_uid});
+    return std::move(message->descriptors);
+  } catch (const Error& failure) {
+    send_message(link.get(), failure.what());
+    throw;
+  }
 }
 
 }  // namespace
@@ -30,7 +51,8 @@ ShimInheritance inherited_from_environment() {
   const char* launcher = std::getenv(shim_launcher_variable);
   std::optional<std::int64_t> pid = launcher ? parse_int(launcher) : std::nullopt;
   if (!pid || *pid <= 1) throw Error(Code::invalid, "This program was not started as a shim by the broker.");
-  json::value document = parse_json(read_description());
+  std::vector<Descriptor> given = receive_assignment();
+  json::value document = parse_json(read_description(given[0].get()));
   if (!document.is_object()) throw Error(Code::invalid, "The broker's description is not understood.");
   const json::object& object = document.as_object();
   if (require_int(object, "version") != 1) throw Error(Code::invalid, "The broker speaks another version.");
@@ -48,19 +70,16 @@ ShimInheritance inherited_from_environment() {
   inheritance.network = find_bool(object, "network").value_or(false);
   inheritance.launcher = static_cast<pid_t>(*pid);
   inheritance.control = shim_control_number;
-  if (find_bool(object, "job").value_or(false)) inheritance.job = shim_job_number;
+  fcntl(inheritance.control, F_SETFD, FD_CLOEXEC);
+  std::size_t next = 1;
+  if (find_bool(object, "job").value_or(false)) inheritance.job = given.at(next++).release();
   for (std::int64_t i = 0; i < require_int(object, "relays"); ++i)
-    inheritance.relays.push_back(shim_first_relay_number + static_cast<int>(i));
+    inheritance.relays.push_back(given.at(next++).release());
   if (const json::array* cgroups = find_array(object, "cgroups")) {
     for (const json::value& path : *cgroups) {
       if (path.is_string()) inheritance.cgroups.emplace_back(std::string(path.get_string()));
     }
   }
-  close(shim_description_number);
-  for (int number : {inheritance.control, inheritance.job}) {
-    if (number >= 0) fcntl(number, F_SETFD, FD_CLOEXEC);
-  }
-  for (int number : inheritance.relays) fcntl(number, F_SETFD, FD_CLOEXEC);
   unsetenv(shim_launcher_variable);
   return inheritance;
 }

@@ -18,6 +18,7 @@
 #include "sandbox/descriptor.h"
 #include "sandbox/launch_protocol.h"
 #include "sandbox/output_pump.h"
+#include "sandbox/readable.h"
 
 namespace terrane::sandbox {
 

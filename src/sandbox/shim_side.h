@@ -19,8 +19,7 @@ namespace terrane::sandbox {
 /// Where things are inside.
 inline constexpr const char* work_inside = "/run/terrane/work";
 inline constexpr const char* home_inside = "/run/terrane/home";
-inline constexpr const char* binary_inside =
-    "/run/terrane/bin/terrane";  ///< our own program, for `unpack` and the like
+inline constexpr const char* binary_inside = "/run/terrane/bin/terrane";  ///< the program of inside_program.h
 
 /// What the broker hands to a shim. The descriptors are the shim's own.
 struct ShimInheritance {
@@ -44,8 +43,9 @@ struct ShimInheritance {
       cgroups;  ///< directories with the sandbox's limits; empty when limits are weak
 };
 
-/// Reads what the broker left in environment and descriptors; call it once, first. Throws Error{invalid} when
-/// this is no shim.
+/// Waits for the broker's assignment, gives up root, and returns what this shim is; call it once, first.
+/// Blocks; ends the process when no assignment will come. Throws Error{invalid} when this is no shim,
+/// {internal} when root could not be given up.
 ShimInheritance inherited_from_environment();
 
 /// A file or directory of the host that the sandbox sees. The shim must be able to reach it by name; inside,

@@ -12,6 +12,15 @@ namespace terrane::sandbox {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+// Making a slot takes some 40 ms of a processor, which the run for which one was taken would miss. So it is
+// done when no slot has been taken for a moment, and at once only when few are left.
+constexpr auto rest = 1s;
+constexpr std::size_t few = 1;
+
+}  // namespace
+
 SlotPool::SlotPool(net::Executor executor, const Cgroups& cgroups, HoldPlan plan, NetworkMaker networks,
                    std::size_t size)
     : cgroups_(cgroups),
@@ -68,7 +77,8 @@ Task<> SlotPool::run(net::Stop& stop) {
     }
     pause = 1s;
     bool taken = co_await taken_.wait_for(discarded_.empty() ? 5s : 1s);
-    // Refilling takes a while of this one thread; first let the phase start for which a slot was taken.
+    while (taken && ready_.size() > few && !stop.requested()) taken = co_await taken_.wait_for(rest);
+    // First let the phase start for which a slot was taken.
     if (taken) co_await stop.wait_for(200ms);
   }
 }

@@ -61,6 +61,7 @@ Task<sandbox::Exit> run_engine(Context& context, std::vector<std::string> argume
   for (std::string& argument : arguments) command.argv.push_back(std::move(argument));
   command.environment = engine_environment(context.job, config.empty() ? cli_config_inside : config,
                                            !context.order.platform.ca_pem.empty());
+  if (command.argv[1] == "init") spare_collection(context.job, command.environment);
   command.directory = inside(working_directory_of(context.job));
   command.on_output = std::move(on_output);
   co_return co_await context.sandbox->exec(std::move(command));

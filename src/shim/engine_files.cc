@@ -118,6 +118,12 @@ std::map<std::string, std::string> engine_environment(const Job& job, std::strin
   return out;
 }
 
+void spare_collection(const Job& job, std::map<std::string, std::string>& environment) {
+  if (environment.contains("GOGC") || environment.contains("GOMEMLIMIT")) return;
+  environment["GOGC"] = "off";
+  environment["GOMEMLIMIT"] = std::to_string(job.memory_bytes / 4);
+}
+
 std::string program_name(const std::string& engine) { return engine == "opentofu" ? "tofu" : "terraform"; }
 
 std::vector<std::string> init_arguments() { return {"init", "-input=false", "-no-color"}; }

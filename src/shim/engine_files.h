@@ -50,6 +50,10 @@ std::string cli_config(const std::vector<std::string>& stored, const std::string
 std::map<std::string, std::string> engine_environment(const worker_protocol::Job& job,
                                                       std::string_view config_path, bool own_certificates);
 
+/// Lets a short command that starts no providers collect its garbage only when it needs a quarter of the
+/// run's memory; it takes a fifth of the time of `init`. What the workspace's own variables say stays.
+void spare_collection(const worker_protocol::Job& job, std::map<std::string, std::string>& environment);
+
 /// The program file's name of an engine.
 std::string program_name(const std::string& engine);
 

@@ -66,6 +66,18 @@ TEST(CliConfig, TheStoreServesWhatItHasAndTheRegistriesTheRest) {
   std::filesystem::remove_all(store);
 }
 
+TEST(Environment, AShortCommandSparesItsCollectionUnlessTheWorkspaceSaysHow) {
+  Job job;
+  job.memory_bytes = 4096;
+  std::map<std::string, std::string> environment = {{"PATH", "/usr/bin"}};
+  spare_collection(job, environment);
+  EXPECT_EQ(environment["GOGC"], "off");
+  EXPECT_EQ(environment["GOMEMLIMIT"], "1024");
+  environment = {{"GOGC", "50"}};
+  spare_collection(job, environment);
+  EXPECT_EQ(environment, (std::map<std::string, std::string>{{"GOGC", "50"}}));
+}
+
 TEST(Environment, TheWorkspacesVariablesCannotMoveWhatThePlatformNeeds) {
   Job job;
   job.workspace_name = "prod";

@@ -41,6 +41,8 @@ struct LogAnswer {
 class JobApi {
  public:
   JobApi(net::Executor executor, http::Endpoint endpoint);
+  /// What another JobApi of the same endpoint may resume TLS from, or empty.
+  std::string tls_session() const { return client_.tls_session(); }
 
   Task<NodeAnswer> report_node(std::string node, std::string name, std::string incarnation,
                                std::size_t capacity, std::vector<std::string> jobs,

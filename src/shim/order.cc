@@ -1,14 +1,20 @@
 #include "shim/order.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace terrane::shim {
 namespace {
 
 json::object to_json(const http::Endpoint& api) {
-  return {{"host", api.host},      {"port", api.port},     {"unix", api.unix_path.string()},
-          {"tls", api.tls},        {"ca_pem", api.ca_pem}, {"certificate_pem", api.certificate_pem},
-          {"key_pem", api.key_pem}};
+  return {{"host", api.host},
+          {"port", api.port},
+          {"unix", api.unix_path.string()},
+          {"tls", api.tls},
+          {"ca_pem", api.ca_pem},
+          {"certificate_pem", api.certificate_pem},
+          {"key_pem", api.key_pem},
+          {"tls_session", base64(api.tls_session)}};
 }
 
 std::uint16_t port_from(const json::object& object) {
@@ -32,6 +38,7 @@ http::Endpoint api_from(const json::object& object) {
   api.ca_pem = require_string(object, "ca_pem");
   api.certificate_pem = require_string(object, "certificate_pem");
   api.key_pem = require_string(object, "key_pem");
+  api.tls_session = from_base64(find_string(object, "tls_session").value_or("")).value_or("");
   return api;
 }
 

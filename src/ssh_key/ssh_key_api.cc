@@ -1,5 +1,6 @@
 #include "ssh_key/ssh_key_api.h"
 
+#include "api/parameters.h"
 #include "organization/access.h"
 #include "postgres/known_commit.h"
 #include "ssh_key/ssh_key.h"

@@ -17,7 +17,7 @@ struct Stage : workspace::test::Stage {
   Api keys;
   workspace::Api workspaces;
   Stage(net::Executor on, const testing::TestDatabase& at)
-      : workspace::test::Stage(on, at), keys(database, vault), workspaces(database) {
+      : workspace::test::Stage(on, at), keys(database, vault), workspaces(database, includes) {
     keys.add_routes(router);
     workspaces.add_routes(router);
   }

@@ -163,6 +163,10 @@ Task<std::optional<Variable>> find(postgres::Tx& tx, const std::string& owner_id
   co_return read(*row);
 }
 
+Task<std::vector<Variable>> find_all(postgres::Tx& tx, const std::vector<std::string>& ids) {
+  co_return read_all(co_await tx.run(sql::variable_find_all, postgres::Params::of(ids)));
+}
+
 Task<> insert(postgres::Tx& tx, vault_client::Vault& vault, const Variable& variable) {
   const Variable& v = variable;
   std::string sealed =

@@ -64,6 +64,8 @@ Task<std::vector<Variable>> list(postgres::Tx& tx, const std::string& owner_id);
 enum class Lock { none, row };
 Task<std::optional<Variable>> find(postgres::Tx& tx, const std::string& owner_id, const std::string& id,
                                    Lock lock);
+/// Those of the variables that are there, whose ever they are, without their values in clear.
+Task<std::vector<Variable>> find_all(postgres::Tx& tx, const std::vector<std::string>& ids);
 /// Seals the value and inserts the row. Throws Error{unprocessable} with a pointer when the key is taken or
 /// the workspace or set is full.
 Task<> insert(postgres::Tx& tx, vault_client::Vault& vault, const Variable& variable);

@@ -6,6 +6,10 @@ SELECT id, coalesce(workspace_id, variable_set_id) AS owner_id, key, NULL::text 
 SELECT id, coalesce(workspace_id, variable_set_id) AS owner_id, key, NULL::text AS value, description, category, hcl, sensitive, version_id, sealed_value
   FROM terrane.variables WHERE id = $2 AND (workspace_id = $1 OR variable_set_id = $1)
 
+-- name: variable_find_all
+SELECT id, coalesce(workspace_id, variable_set_id) AS owner_id, key, NULL::text AS value, description, category, hcl, sensitive, version_id, sealed_value
+  FROM terrane.variables WHERE id = ANY ($1::text[]) ORDER BY created_at, id
+
 -- name: variable_find_locked
 SELECT id, coalesce(workspace_id, variable_set_id) AS owner_id, key, NULL::text AS value, description, category, hcl, sensitive, version_id, sealed_value
   FROM terrane.variables WHERE id = $2 AND (workspace_id = $1 OR variable_set_id = $1) FOR UPDATE

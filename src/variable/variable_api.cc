@@ -11,18 +11,25 @@ namespace {
 /// JSON may write each byte of a value as six.
 constexpr std::size_t body_limit = 6 * most_value_bytes + 64 * 1024;
 
+/// Whether the principal may read or write the variables of a workspace or set.
+Task<bool> may_touch(postgres::Tx& tx, const api::Principal& principal, const std::string& owner, Want want) {
+  if (owner.starts_with("varset-")) {
+    std::optional<VariableSet> set = co_await find_set(tx, owner);
+    co_return set&& co_await may(tx, principal, *set, want);
+  }
+  organization::WorkspaceAccess access = co_await organization::access_to_workspace(tx, principal, owner);
+  co_return access.read && (want == Want::write ? access.write_variables : access.read_variables);
+}
+
 /// The workspace or the set of the path, whose variables the principal may read or write.
 Task<std::string> require_owner(postgres::Tx& tx, const http::Request& request, Want want) {
-  if (request.path.starts_with("/api/v2/varsets/")) {
-    VariableSet set = co_await require_set(tx, api::principal(request), request.parameter("owner"), want);
-    co_return set.id;
-  }
-  const std::string& workspace = request.parameter("owner");
-  organization::WorkspaceAccess access =
-      co_await organization::access_to_workspace(tx, api::principal(request), workspace);
-  if (!access.read || !(want == Want::write ? access.write_variables : access.read_variables))
+  const std::string& owner = request.parameter("owner");
+  const bool wants_set = request.path.starts_with("/api/v2/varsets/");
+  if (wants_set != owner.starts_with("varset-") ||
+      !co_await may_touch(tx, api::principal(request), owner, want)) {
     throw Error(Code::not_found, "");
-  co_return workspace;
+  }
+  co_return owner;
 }
 
 Task<Variable> open_one(vault_client::Vault& vault, Variable variable) {
@@ -44,6 +51,24 @@ void VariableApi::add_routes(http::Router& router) {
     router.add({Method::patch, all + "/:id", api::bind<&Self::update>(this), body_limit});
     router.add({Method::del, all + "/:id", api::bind<&Self::remove>(this)});
   }
+  includes_.add_resource(resource().type,
+                         [this](postgres::Tx& tx, const api::Principal& principal,
+                                const std::vector<std::string>& ids) { return load(tx, principal, ids); });
+}
+
+Task<std::vector<json::object>> VariableApi::load(postgres::Tx& tx, const api::Principal& principal,
+                                                  const std::vector<std::string>& ids) {
+  std::vector<Variable> found = co_await find_all(tx, ids);
+  std::map<std::string, bool> may_read;  // by owner: what one document shows has few
+  for (const Variable& variable : found) {
+    if (!may_read.contains(variable.owner_id))
+      may_read[variable.owner_id] = co_await may_touch(tx, principal, variable.owner_id, Want::read);
+  }
+  std::erase_if(found, [&](const Variable& variable) { return !may_read[variable.owner_id]; });
+  co_await open_readable(vault_, found);
+  std::vector<json::object> out;
+  for (const Variable& variable : found) out.push_back(encode(variable));
+  co_return out;
 }
 
 /// Clients expect all variables at once, so there are no pages; the limits of their owner bound the answer.

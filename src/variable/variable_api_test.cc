@@ -36,6 +36,7 @@ struct Stage {
   postgres::Database database;
   user::Tokens tokens;
   vault_client::FakeVault vault;
+  api::Includes includes;
   VariableApi variables;
   http::Router router;
   std::optional<api::TestClient> client;
@@ -44,7 +45,7 @@ struct Stage {
   Stage(net::Executor executor, const TestDatabase& at)
       : database(executor, at.options()),
         tokens(database, Secret("a key of the tests")),
-        variables(database, vault) {
+        variables(database, vault, includes) {
     variables.add_routes(router);
     client.emplace(router, [this](const std::string& token) { return tokens.authenticate(token); });
   }

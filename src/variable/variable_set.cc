@@ -119,7 +119,13 @@ json::object encode(const VariableSet& set, Want may) {
   return out;
 }
 
-bool may(const organization::OrganizationAccess& access, Want) { return access.manage; }
+bool may_list(const organization::OrganizationAccess& access) { return access.manage; }
+
+Task<bool> may(postgres::Tx& tx, const api::Principal& principal, const VariableSet& set, Want) {
+  organization::OrganizationAccess access =
+      co_await organization::access_to_organization(tx, principal, set.organization);
+  co_return access.manage;
+}
 
 Task<std::pair<std::vector<VariableSet>, std::int64_t>> list_sets(postgres::Tx& tx, Sets which,
                                                                   const std::string& of_id,
@@ -145,9 +151,7 @@ Task<std::optional<VariableSet>> find_set(postgres::Tx& tx, const std::string& i
 Task<VariableSet> require_set(postgres::Tx& tx, const api::Principal& principal, const std::string& id,
                               Want want) {
   std::optional<VariableSet> set = co_await find_set(tx, id);
-  if (!set) throw Error(Code::not_found, "");
-  if (!may(co_await organization::access_to_organization(tx, principal, set->organization), want))
-    throw Error(Code::not_found, "");
+  if (!set || !co_await may(tx, principal, *set, want)) throw Error(Code::not_found, "");
   co_return *std::move(set);
 }
 

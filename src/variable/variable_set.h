@@ -38,6 +38,8 @@ json::object encode(const VariableSet& set, Want may);
 /// The one place that answers whether somebody with this access to the organization may read or change its
 /// sets.
 bool may(const organization::OrganizationAccess& access, Want want);
+/// Whether somebody with this access to an organization may list its sets.
+bool may_list(const organization::OrganizationAccess& access);
 
 /// Which sets a list shows.
 enum class Sets {

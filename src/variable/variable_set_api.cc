@@ -1,5 +1,6 @@
 #include "variable/variable_set_api.h"
 
+#include "api/parameters.h"
 #include "base/text.h"
 #include "organization/project.h"
 #include "postgres/known_commit.h"
@@ -12,8 +13,15 @@ namespace {
 constexpr std::size_t body_limit = 8 * 1024 * 1024;
 constexpr std::size_t identifiers_limit = 256 * 1024;
 
-std::set<std::string> includes_of(const http::Request& request) {
-  return api::includes(request, {"workspaces", "projects", "vars"});
+/// The set as the principal sees it. Who may not read it itself, but sees that it applies somewhere, does not
+/// see what else it applies to.
+Task<json::object> shown_to(postgres::Tx& tx, const api::Principal& principal, VariableSet set) {
+  if (!co_await may(tx, principal, set, Want::read)) {
+    set.workspaces.clear();
+    set.projects.clear();
+  }
+  const bool may_write = co_await may(tx, principal, set, Want::write);
+  co_return encode(set, may_write ? Want::write : Want::read);
 }
 
 /// Who owns a new set: nothing is the organization, else the project's id.
@@ -85,73 +93,38 @@ void VariableSetApi::add_routes(http::Router& router) {
   router.add({Method::del, projects, api::bind<&Self::unapply_from_projects>(this), identifiers_limit});
   router.add({Method::get, "/api/v2/workspaces/:id/varsets", api::bind<&Self::list_of_workspace>(this)});
   router.add({Method::get, "/api/v2/projects/:id/varsets", api::bind<&Self::list_of_project>(this)});
+  includes_.add_relation("varsets", "organization", {"organizations"});
+  includes_.add_relation("varsets", "workspaces", {"workspaces"});
+  includes_.add_relation("varsets", "projects", {"projects"});
+  includes_.add_relation("varsets", "vars", {"vars"});
 }
 
-Task<json::array> VariableSetApi::included(postgres::Tx& tx, const api::Principal& principal,
-                                           const std::vector<VariableSet>& sets,
-                                           const std::set<std::string>& wanted) {
-  json::array out;
-  std::set<std::string> seen;
-  for (const VariableSet& set : sets) {
-    for (const std::string& id :
-         wanted.contains("workspaces") ? set.workspaces : std::vector<std::string>()) {
-      if (!seen.insert(id).second) continue;
-      std::optional<Workspace> found = co_await workspace::find(tx, id);
-      organization::WorkspaceAccess access = co_await organization::access_to_workspace(tx, principal, id);
-      if (found && access.read) out.push_back(workspace::document(*found, access));
-    }
-    for (const std::string& id : wanted.contains("projects") ? set.projects : std::vector<std::string>()) {
-      if (!seen.insert(id).second) continue;
-      std::optional<organization::Project> found = co_await organization::find_project(tx, id);
-      if (!found) continue;
-      organization::OrganizationAccess access =
-          co_await organization::access_to_organization(tx, principal, found->organization);
-      if (access.read) out.push_back(organization::encode(*found, access));
-    }
-    if (!wanted.contains("vars")) continue;
-    std::vector<Variable> variables = co_await variable::list(tx, set.id);
-    co_await open_readable(vault_, variables);
-    for (const Variable& variable : variables) out.push_back(encode(variable));
-  }
-  co_return out;
-}
-
-/// Who sees a workspace's or project's sets need not see what else they are applied to.
 Task<http::Response> VariableSetApi::answer_with_list(postgres::Tx& tx, const http::Request& request,
-                                                      Sets which, const std::string& of_id,
-                                                      const organization::OrganizationAccess& access) {
+                                                      Sets which, const std::string& of_id) {
   jsonapi::Page page = api::page(request);
-  std::set<std::string> wanted = includes_of(request);
-  std::string_view search = request.query.find("q").value_or("");
+  const std::string search = api::text_parameter(request, "q").value_or("");
   auto [sets, total] = co_await list_sets(tx, which, of_id, search, page);
   json::array data;
   for (VariableSet& set : sets) {
-    if (!may(access, Want::read)) {
-      set.workspaces.clear();
-      set.projects.clear();
-    }
-    data.push_back(encode(set, may(access, Want::write) ? Want::write : Want::read));
+    json::object shown = co_await shown_to(tx, api::principal(request), std::move(set));
+    data.push_back(std::move(shown));
   }
-  json::array others = co_await included(tx, api::principal(request), sets, wanted);
-  co_return api::answer(
-      200, jsonapi::list_document(std::move(data), page, total, request.path, std::move(others)));
+  co_return co_await includes_.answer_list(request, tx, set_resource().type, std::move(data), page, total);
 }
 
 Task<http::Response> VariableSetApi::list(http::Request& request) {
   postgres::Tx tx = co_await database_.begin();
   organization::OrganizationAccess access = co_await organization::require_organization(
       tx, api::principal(request), request.parameter("organization"));
-  if (!may(access, Want::read)) throw Error(Code::not_found, "");
-  co_return co_await answer_with_list(tx, request, Sets::of_organization, access.id, access);
+  if (!may_list(access)) throw Error(Code::not_found, "");
+  co_return co_await answer_with_list(tx, request, Sets::of_organization, access.id);
 }
 
 Task<http::Response> VariableSetApi::list_of_workspace(http::Request& request) {
   postgres::Tx tx = co_await database_.begin();
   auto seen = co_await workspace::require(tx, api::principal(request), request.parameter("id"));
   if (!seen.access.read_variables) throw Error(Code::not_found, "");
-  organization::OrganizationAccess access =
-      co_await organization::require_organization(tx, api::principal(request), seen.workspace.organization);
-  co_return co_await answer_with_list(tx, request, Sets::of_workspace, seen.workspace.id.text(), access);
+  co_return co_await answer_with_list(tx, request, Sets::of_workspace, seen.workspace.id.text());
 }
 
 Task<http::Response> VariableSetApi::list_of_project(http::Request& request) {
@@ -161,8 +134,8 @@ Task<http::Response> VariableSetApi::list_of_project(http::Request& request) {
   if (!project) throw Error(Code::not_found, "");
   organization::OrganizationAccess access =
       co_await organization::require_organization(tx, api::principal(request), project->organization);
-  if (!may(access, Want::read)) throw Error(Code::not_found, "");
-  co_return co_await answer_with_list(tx, request, Sets::of_project, project->id.text(), access);
+  if (!may_list(access)) throw Error(Code::not_found, "");
+  co_return co_await answer_with_list(tx, request, Sets::of_project, project->id.text());
 }
 
 Task<http::Response> VariableSetApi::create(http::Request& request) {
@@ -177,7 +150,8 @@ Task<http::Response> VariableSetApi::create(http::Request& request) {
   std::function<Task<VariableSet>(postgres::Tx&)> create = [&](postgres::Tx& tx) -> Task<VariableSet> {
     organization::OrganizationAccess access = co_await organization::require_organization(
         tx, api::principal(request), request.parameter("organization"));
-    if (!may(access, Want::write)) throw Error(Code::not_found, "");
+    given.organization = access.name;
+    if (!co_await may(tx, api::principal(request), given, Want::write)) throw Error(Code::not_found, "");
     co_await insert(tx, given, access.id);
     for (const Variable& variable : variables) co_await variable::insert(tx, vault_, variable);
     std::optional<VariableSet> made = co_await find_set(tx, given.id);
@@ -191,33 +165,24 @@ Task<http::Response> VariableSetApi::create(http::Request& request) {
 }
 
 Task<http::Response> VariableSetApi::show(http::Request& request) {
-  std::set<std::string> wanted = includes_of(request);
   const api::Principal& principal = api::principal(request);
   postgres::Tx tx = co_await database_.begin();
-  std::vector<VariableSet> one{co_await require_set(tx, principal, request.parameter("id"), Want::read)};
-  organization::OrganizationAccess access =
-      co_await organization::access_to_organization(tx, principal, one.front().organization);
-  const Want allowed = may(access, Want::write) ? Want::write : Want::read;
-  json::array others = co_await included(tx, principal, one, wanted);
-  co_return api::answer(200, jsonapi::document(encode(one.front(), allowed), std::move(others)));
+  VariableSet set = co_await require_set(tx, principal, request.parameter("id"), Want::read);
+  json::object shown = co_await shown_to(tx, principal, std::move(set));
+  co_return co_await includes_.answer(request, tx, 200, std::move(shown));
 }
 
 Task<http::Response> VariableSetApi::update(http::Request& request) {
   json::object data = co_await api::read_data(request, set_resource().type, identifiers_limit);
-  std::set<std::string> wanted = includes_of(request);
-  const api::Principal& principal = api::principal(request);
-  json::array others;
-  std::function<Task<VariableSet>(postgres::Tx&)> change = [&](postgres::Tx& tx) -> Task<VariableSet> {
-    VariableSet set = co_await require_set(tx, principal, request.parameter("id"), Want::write);
+  std::function<Task<http::Response>(postgres::Tx&)> change = [&](postgres::Tx& tx) -> Task<http::Response> {
+    VariableSet set = co_await require_set(tx, api::principal(request), request.parameter("id"), Want::write);
     jsonapi::decode(set_resource(), data, jsonapi::update, &set);
     read_targets(data, set);
     co_await variable::update(tx, set);
-    std::vector<VariableSet> changed{(co_await find_set(tx, set.id)).value()};
-    others = co_await included(tx, principal, changed, wanted);
-    co_return changed.front();
+    std::optional<VariableSet> changed = co_await find_set(tx, set.id);
+    co_return co_await includes_.answer(request, tx, 200, encode(changed.value(), Want::write));
   };
-  VariableSet set = co_await postgres::transact_change<VariableSet>(database_, change);
-  co_return api::answer(200, jsonapi::document(encode(set, Want::write), std::move(others)));
+  co_return co_await postgres::transact_change<http::Response>(database_, change);
 }
 
 Task<http::Response> VariableSetApi::remove(http::Request& request) {

@@ -1,5 +1,6 @@
 #pragma once
 #include "api/api.h"
+#include "api/includes.h"
 #include "http/router.h"
 #include "postgres/database.h"
 #include "variable/variable_set.h"
@@ -10,8 +11,8 @@ namespace terrane::variable {
 /// The endpoints of variable sets. It must outlive the router.
 class VariableSetApi {
  public:
-  VariableSetApi(postgres::Database& database, vault_client::Vault& vault)
-      : database_(database), vault_(vault) {}
+  VariableSetApi(postgres::Database& database, vault_client::Vault& vault, api::Includes& includes)
+      : database_(database), vault_(vault), includes_(includes) {}
   void add_routes(http::Router& router);
 
  private:
@@ -30,13 +31,11 @@ class VariableSetApi {
   enum class Change { apply, unapply };
   Task<http::Response> change_targets(http::Request& request, Target target, Change change);
   Task<http::Response> answer_with_list(postgres::Tx& tx, const http::Request& request, Sets which,
-                                        const std::string& of_id,
-                                        const organization::OrganizationAccess& access);
-  Task<json::array> included(postgres::Tx& tx, const api::Principal& principal,
-                             const std::vector<VariableSet>& sets, const std::set<std::string>& wanted);
+                                        const std::string& of_id);
 
   postgres::Database& database_;
   vault_client::Vault& vault_;
+  api::Includes& includes_;
 };
 
 }  // namespace terrane::variable

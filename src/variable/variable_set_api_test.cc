@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "organization/organization_api.h"
 #include "variable/variable.h"
 #include "variable/variable_api.h"
 #include "vault_client/fake_vault.h"
 #include "workspace/testing_stage.h"
+#include "workspace/workspace.h"
 
 namespace terrane::variable {
 namespace {
@@ -16,9 +18,17 @@ struct Stage : workspace::test::Stage {
   vault_client::FakeVault vault;
   VariableApi variables;
   VariableSetApi sets;
+  workspace::Api workspaces;
+  organization::ProjectApi projects;
   Stage(net::Executor on, const testing::TestDatabase& at)
-      : workspace::test::Stage(on, at), variables(database, vault), sets(database, vault) {
+      : workspace::test::Stage(on, at),
+        variables(database, vault, includes),
+        sets(database, vault, includes),
+        workspaces(database, includes),
+        projects(database, includes) {
     variables.add_routes(router);
+    workspaces.add_routes(router);
+    projects.add_routes(router);
     sets.add_routes(router);
   }
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "net/io.h"
 #include "sandbox/descriptor.h"
+#include "sandbox/readable.h"
 #include "shim/job_api.h"
 
 namespace terrane::worker {

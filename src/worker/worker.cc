@@ -320,6 +320,7 @@ Task<> Worker::Impl::make_room(const Job& job, shim::ShimOrder& order) {
 Task<> Worker::Impl::start(Job& job) {
   shim::ShimOrder order;
   order.api = options.api;
+  order.api.tls_session = api.tls_session();
   order.platform = options.platform;
   order.providers = options.provider_store;
   order.kept = options.data / "kept";

@@ -240,9 +240,11 @@ TEST_F(WorkerTest, ResourcesThatNoStateHasAreListedForImport) {
   Job apply = planned("run-1", configuration("slow", {{"main.tf", slow_configuration()}}));
   api_.add(apply);
   ASSERT_TRUE(log_has(apply.id, "second is being made"));
-  kill(worker_pid_, SIGSTOP);  // so that the order of the deaths is ours
-  kill_shim(apply.id);
+  // Stopped, so that the order of the deaths is ours: the engine ends first, and the shim does not see it.
+  kill(worker_pid_, SIGSTOP);
+  kill(phase_of(apply.id).value().shim, SIGSTOP);
   EXPECT_GE(kill_engine("apply"), 1);
+  kill_shim(apply.id);
   kill(worker_pid_, SIGCONT);
   FakeJob ended = over(apply.id, 20);
   ASSERT_TRUE(ended.lost);

@@ -19,6 +19,7 @@ def environment() -> dict[str, str]:
         "CCACHE_DIR": str(paths.cache() / "ccache"),
         "CCACHE_BASEDIR": str(paths.ROOT),
         "CCACHE_NOHASHDIR": "1",
+        "CCACHE_PCH_EXTSUM": "1",
         "CCACHE_MAXSIZE": "5G",
         "CCACHE_SLOPPINESS": "pch_defines,time_macros,include_file_mtime,include_file_ctime",
     }

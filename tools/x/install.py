@@ -12,7 +12,7 @@ from progress import Failure, run_quietly, step
 
 PACKAGES = """
     bubblewrap ca-certificates ccache clang-19 clang-format-19 clang-tidy-19 cmake curl faketime git iproute2
-    libarchive-dev libargon2-dev libbenchmark-dev libboost-json1.81-dev libboost-url1.81-dev libboost1.81-dev
+    libacl1-dev libarchive-dev libargon2-dev libbenchmark-dev libboost-json1.81-dev libboost-url1.81-dev libboost1.81-dev
     libcap-ng-dev libclang-rt-19-dev libcli11-dev libcurl4-openssl-dev libgmock-dev libgtest-dev libhiredis-dev
     libpq-dev librabbitmq-dev libseccomp-dev libspdlog-dev libssl-dev libzstd-dev lld-19 llvm-19 ninja-build
     openssl pkg-config postgresql-15 procps rabbitmq-server redis-server slirp4netns

@@ -22,21 +22,22 @@ run::PhaseLimits limits_of(const RoleConfig& config) {
 
 WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
     : front({to.database, to.redis, to.vault, to.archivist, to.urls}),
-      users(to.database, to.tokens),
-      organizations(to.database, to.tokens),
-      projects(to.database),
-      subscriptions(to.database),
+      users(to.database, to.tokens, includes),
+      organizations(to.database, to.tokens, includes),
+      projects(to.database, includes),
+      subscriptions(to.database, includes),
       retention(to.database),
-      admin_organizations(to.database, to.tokens),
+      admin_organizations(to.database, to.tokens, includes),
       versions(to.database),
-      workspaces(to.database),
-      agent_pools(to.database, to.tokens),
+      workspaces(to.database, includes),
+      agent_pools(to.database, to.tokens, includes),
       ssh_keys(to.database, to.vault),
-      variables(to.database, to.vault),
-      variable_sets(to.database, to.vault),
-      configurations(to.database, to.urls, "https://" + config.text("public_host")),
-      states({to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host")}),
-      runs({to.executor, to.database, to.vault, to.urls, "https://" + config.text("public_host")}),
+      variables(to.database, to.vault, includes),
+      variable_sets(to.database, to.vault, includes),
+      configurations(to.database, to.urls, "https://" + config.text("public_host"), includes),
+      states(
+          {to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host"), includes}),
+      runs({to.executor, to.database, to.vault, to.urls, "https://" + config.text("public_host"), includes}),
       jobs({to.executor, to.database, to.vault, to.archivist, to.tokens, to.urls, config.text("public_host"),
             limits_of(config)}) {
   front.add_public_routes(router);
@@ -58,6 +59,7 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   runs.add_routes(router);
   jobs.add_routes(job_router);
   front.add_blob_routes(job_router);
+  includes.require_complete();
 }
 
 std::string routes_text() {

@@ -1,4 +1,4 @@
-// The program of the sandbox's tests: broker, shim and pid 1 in one file, as in the real one, with a shim
+// The program of the sandbox's tests: broker and shim in one file, as in the real one, with a shim
 // that does what its job document says.
 #include <arpa/inet.h>
 #include <cstdio>
@@ -13,7 +13,7 @@
 #include "net/io.h"
 #include "sandbox/broker.h"
 #include "sandbox/descriptor.h"
-#include "sandbox/init.h"
+#include "sandbox/readable.h"
 #include "sandbox/shim_side.h"
 
 using namespace terrane;
@@ -157,13 +157,12 @@ Task<int> shim_main(net::Executor executor, net::Stop& stop) {
 
 int main(int argc, char** argv) {
   std::string_view role = argc > 1 ? argv[1] : "";
-  if (role == "sandbox-init") return sandbox_init_main(argc - 1, argv + 1);
   if (role == "shim") return net::run_role(shim_main);
   if (role == "broker" && argc > 2) {
     std::string options = argv[2];
     return net::run_role(
         [options](net::Executor executor, net::Stop& stop) { return broker_main(options, executor, stop); });
   }
-  std::fprintf(stderr, "usage: %s broker OPTIONS | shim | sandbox-init\n", argv[0]);
+  std::fprintf(stderr, "usage: %s broker OPTIONS | shim\n", argv[0]);
   return 2;
 }

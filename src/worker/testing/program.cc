@@ -1,5 +1,4 @@
-// The program of the worker's tests: broker, worker, shim, pid 1 and unpacker in one file, as in the real
-// one.
+// The program of the worker's tests: broker, worker and shim in one file, as in the real one.
 #include <cstdio>
 #include <unistd.h>
 
@@ -8,9 +7,7 @@
 #include "base/log.h"
 #include "net/io.h"
 #include "sandbox/broker.h"
-#include "sandbox/init.h"
 #include "shim/shim.h"
-#include "shim/unpack.h"
 #include "worker/worker.h"
 
 using namespace terrane;
@@ -71,8 +68,6 @@ Task<int> worker_main(std::string text, net::Executor executor, net::Stop& stop)
 
 int main(int argc, char** argv) {
   std::string_view role = argc > 1 ? argv[1] : "";
-  if (role == "sandbox-init") return sandbox::sandbox_init_main(argc - 1, argv + 1);
-  if (role == "unpack") return shim::unpack_main(argc - 1, argv + 1);
   log::init(role, log::Level::info);
   if (role == "shim") return shim::shim_main();
   std::string options = argc > 2 ? argv[2] : "";
@@ -82,6 +77,6 @@ int main(int argc, char** argv) {
   if (role == "worker")
     return net::run_role(
         [options](net::Executor executor, net::Stop& stop) { return worker_main(options, executor, stop); });
-  std::fprintf(stderr, "usage: %s broker OPTIONS | worker OPTIONS | shim | sandbox-init | unpack\n", argv[0]);
+  std::fprintf(stderr, "usage: %s broker OPTIONS | worker OPTIONS | shim\n", argv[0]);
   return 2;
 }

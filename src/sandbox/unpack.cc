@@ -1,5 +1,6 @@
-#include "shim/unpack.h"
+#include "sandbox/unpack.h"
 
+#include <algorithm>
 #include <archive.h>
 #include <archive_entry.h>
 #include <clocale>
@@ -13,7 +14,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-namespace terrane::shim {
+namespace terrane::sandbox {
 namespace {
 
 struct FreeReader {
@@ -217,7 +218,7 @@ void unpack(const UnpackOptions& options) {
 int unpack_main(int argc, char** argv) {
   std::optional<std::int64_t> bytes = argc >= 4 ? parse_int(argv[3]) : std::nullopt;
   if (!bytes || *bytes < 0 || argc > 5) {
-    std::fprintf(stderr, "usage: terrane unpack ARCHIVE DESTINATION BYTES [WORKING_DIRECTORY]\n");
+    std::fprintf(stderr, "usage: unpack ARCHIVE DESTINATION BYTES [WORKING_DIRECTORY]\n");
     return 2;
   }
   std::setlocale(LC_CTYPE, "C.UTF-8");  // else libarchive cannot give names that are not ASCII
@@ -236,4 +237,4 @@ int unpack_main(int argc, char** argv) {
   }
 }
 
-}  // namespace terrane::shim
+}  // namespace terrane::sandbox

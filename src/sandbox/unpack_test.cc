@@ -1,4 +1,4 @@
-#include "shim/unpack.h"
+#include "sandbox/unpack.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -11,13 +11,13 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "shim/testing/temporary_directory.h"
+#include "testing/child.h"
 
-namespace terrane::shim {
+namespace terrane::sandbox {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 struct Entry {
   std::string name;
@@ -84,7 +84,7 @@ class UnpackTest : public ::testing::Test {
     return text.str();
   }
 
-  TemporaryDirectory directory_;
+  testing::TestDirectory directory_{"unpack", "root"};
   fs::path archive_ = directory_.path() / "a.tar.gz";
   fs::path destination_ = directory_.path() / "to";
 };
@@ -112,7 +112,7 @@ TEST_F(UnpackTest, UnpacksFilesDirectoriesAndLinksInside) {
 }
 
 TEST_F(UnpackTest, RefusesWhatLeadsOut) {
-  TemporaryDirectory outside;
+  testing::TestDirectory outside("unpack-outside", "root");
   std::string target = outside.path().string();
   struct Case {
     std::vector<Entry> entries;
@@ -143,7 +143,7 @@ TEST_F(UnpackTest, RefusesDevicesAndFifos) {
   for (int type : {AE_IFIFO, AE_IFCHR, AE_IFBLK}) {
     pack({{"node", "", type}});
     EXPECT_THAT(unpack_here(),
-                testing::AnyOf(HasSubstr("\"node\" is a FIFO"), HasSubstr("\"node\" is a device")));
+                ::testing::AnyOf(HasSubstr("\"node\" is a FIFO"), HasSubstr("\"node\" is a device")));
     EXPECT_TRUE(fs::is_empty(destination_));
   }
 }
@@ -206,4 +206,4 @@ TEST_F(UnpackTest, ABrokenArchiveIsSaid) {
 }
 
 }  // namespace
-}  // namespace terrane::shim
+}  // namespace terrane::sandbox

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-namespace terrane::shim {
+namespace terrane::sandbox {
 
 struct UnpackOptions {
   std::filesystem::path archive;      ///< tar, mostly gzipped
@@ -21,8 +21,8 @@ struct UnpackOptions {
 /// sandbox.
 void unpack(const UnpackOptions& options);
 
-/// `terrane unpack ARCHIVE DESTINATION BYTES [WORKING_DIRECTORY]`: does that, with the error as one line on
-/// standard error. argv[0] is the role.
+/// The verb `unpack ARCHIVE DESTINATION BYTES [WORKING_DIRECTORY]` of the program inside: does that, with the
+/// error as one line on standard error. argv[0] is the verb.
 int unpack_main(int argc, char** argv);
 
-}  // namespace terrane::shim
+}  // namespace terrane::sandbox
