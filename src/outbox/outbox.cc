@@ -10,8 +10,9 @@ Task<> write(postgres::Tx& tx, std::string_view queue, const json::object& body)
   co_await tx.run(sql::outbox_wake);
 }
 
-Relay::Relay(net::Executor executor, postgres::Database& database, Publish publish)
-    : database_(database), publish_(std::move(publish)), event_(executor) {}
+Relay::Relay(net::Executor executor, postgres::Database& database, Publish publish,
+             std::chrono::milliseconds look_interval)
+    : database_(database), publish_(std::move(publish)), look_interval_(look_interval), event_(executor) {}
 
 Task<std::size_t> Relay::relay_once() {
   postgres::Tx tx = co_await database_.begin();
@@ -48,7 +49,7 @@ Task<> Relay::run(net::Stop& stop) {
     if (failed)
       co_await stop.wait_for(std::chrono::milliseconds(500));
     else if (!woken_)
-      co_await event_.wait_for(std::chrono::seconds(2));
+      co_await event_.wait_for(look_interval_.count() > 0 ? look_interval_ : std::chrono::hours(1));
   }
 }
 

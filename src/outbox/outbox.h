@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -26,8 +27,10 @@ using Publish = std::function<Task<>(std::string queue, std::string body)>;
 /// twice, never not at all. Several relays may run at once; each row is taken by one.
 class Relay {
  public:
-  Relay(net::Executor executor, postgres::Database& database, Publish publish);
-  /// Relays until `stop`; looks when woken and every 2 seconds.
+  /// `look_interval`: between looks of its own; 0: only `wake` makes it look.
+  Relay(net::Executor executor, postgres::Database& database, Publish publish,
+        std::chrono::milliseconds look_interval = std::chrono::seconds(2));
+  /// Relays until `stop`.
   Task<> run(net::Stop& stop);
   /// Called when NOTIFY says that there is something.
   void wake() {
@@ -39,6 +42,7 @@ class Relay {
   Task<std::size_t> relay_once();
   postgres::Database& database_;
   Publish publish_;
+  std::chrono::milliseconds look_interval_;
   net::Event event_;
   bool woken_ = false;
 };

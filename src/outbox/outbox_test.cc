@@ -106,6 +106,28 @@ TEST(Outbox, LooksWhenItIsWoken) {
   });
 }
 
+TEST(Outbox, LooksByItselfAsOftenAsItIsTold) {
+  run([](Stage& stage) -> Task<> {
+    Broker other;
+    Relay quick(stage.executor, stage.database, stage.broker.publish(), std::chrono::milliseconds(20));
+    net::spawn(stage.executor, "quick", quick.run(stage.stop));
+    Relay woken(stage.executor, stage.database, other.publish(), std::chrono::milliseconds(0));
+    net::spawn(stage.executor, "woken", woken.run(stage.stop));
+    for (int i = 1; i <= 30; ++i) {  // nobody wakes anybody
+      co_await stage.write_numbered(i, i);
+      co_await testing::eventually(
+          "the message", [&] { return stage.broker.taken.size() + other.taken.size() == std::size_t(i); });
+    }
+    EXPECT_GE(stage.broker.taken.size(), 29U) << "the other one looks when it starts, and never again";
+    stage.broker.away = true;
+    co_await stage.write_numbered(31, 31);
+    co_await testing::eventually("the other's message", [&] {
+      woken.wake();
+      return !other.taken.empty() && other.taken.back() == message(31);
+    });
+  });
+}
+
 TEST(Outbox, KeepsWhatTheBrokerDidNotTake) {
   run([](Stage& stage) -> Task<> {
     stage.broker.away = true;

@@ -10,10 +10,11 @@
 namespace terrane::run {
 
 Scheduler::Scheduler(net::Executor executor, postgres::Database& database, bool fallback_engine,
-                     std::function<Task<>()> before_look)
+                     std::function<Task<>()> before_look, std::chrono::milliseconds look_interval)
     : database_(database),
       fallback_engine_(fallback_engine),
       before_look_(std::move(before_look)),
+      look_interval_(look_interval),
       event_(executor) {}
 
 Task<> Scheduler::run(net::Stop& stop) {
@@ -32,7 +33,7 @@ Task<> Scheduler::run(net::Stop& stop) {
     if (failed)
       co_await stop.wait_for(std::chrono::milliseconds(500));
     else if (!woken_)
-      co_await event_.wait_for(std::chrono::seconds(2));
+      co_await event_.wait_for(look_interval_.count() > 0 ? look_interval_ : std::chrono::hours(1));
   }
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -17,9 +18,11 @@ class Scheduler {
   /// `fallback_engine`: a run that asks for a version nobody registered gets the default engine, with a note
   /// (setting, on in demo).
   /// `before_look` is awaited before each look; what it throws delays the look.
+  /// `look_interval`: between looks of its own; 0: only `wake` makes it look.
   Scheduler(net::Executor executor, postgres::Database& database, bool fallback_engine,
-            std::function<Task<>()> before_look = {});
-  /// Schedules until `stop`; looks when woken and every 2 seconds.
+            std::function<Task<>()> before_look = {},
+            std::chrono::milliseconds look_interval = std::chrono::seconds(2));
+  /// Schedules until `stop`.
   Task<> run(net::Stop& stop);
   /// Called when NOTIFY says that a run or a lock has changed.
   void wake() {
@@ -36,6 +39,7 @@ class Scheduler {
   postgres::Database& database_;
   bool fallback_engine_;
   std::function<Task<>()> before_look_;
+  std::chrono::milliseconds look_interval_;
   net::Event event_;
   bool woken_ = false;
 };

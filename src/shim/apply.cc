@@ -15,11 +15,20 @@ using namespace std::chrono_literals;
 using worker_protocol::Ending;
 using worker_protocol::Outcome;
 
-constexpr auto tail_interval = 10ms;
-
-/// Copies the event file into the log as it grows: with structured output the events are the log.
+/// Follows the event file as it grows: copies it into the log when the events are what is shown, and gives
+/// back the memory of what nobody asks for later, or a run that says much would fill its directory with it.
 struct Tail {
-  explicit Tail(net::Executor executor) : changed(executor) {}
+  Tail(Context& context, bool show)
+      : shown(show),
+        interval(show ? 10ms : 100ms),
+        chatter([files = context.files](std::uint64_t begin, std::uint64_t end) {
+          // The line's end stays, so that nothing is taken for a part of the next line.
+          files->give_back(events_file, begin, end - begin - 1);
+        }),
+        changed(context.executor) {}
+  bool shown;
+  std::chrono::milliseconds interval;
+  ChatterFinder chatter;
   std::uint64_t position = 0;
   bool ending = false;
   bool ended = false;
@@ -29,33 +38,30 @@ struct Tail {
 Task<> follow(Context& context, std::shared_ptr<Tail> tail) {
   while (true) {
     bool last = tail->ending;
-    if (std::optional<sandbox::Descriptor> file = context.files->open(events_file)) {
-      std::string piece;
-      do {
-        piece = read_at(file->get(), tail->position, 64 * 1024, "the apply's events");
-        tail->position += piece.size();
-        context.log.write(piece);
-      } while (!piece.empty());
+    if (std::optional<sandbox::Descriptor> file = context.files->open(events_file, Holes::allowed)) {
+      while (std::optional<std::uint64_t> data = next_data(file->get(), tail->position)) {
+        std::string piece = read_at(file->get(), *data, 64 * 1024, "the apply's events");
+        if (piece.empty()) break;
+        tail->position = *data + piece.size();
+        if (tail->shown) context.log.write(piece);
+        tail->chatter.feed(piece);
+      }
     }
     if (last) break;
-    co_await tail->changed.wait_for(tail_interval);
+    co_await tail->changed.wait_for(tail->interval);
   }
   tail->ended = true;
   tail->changed.notify();
 }
 
-Task<sandbox::Exit> run_structured(Context& context, std::string& errors) {
-  auto tail = std::make_shared<Tail>(context.executor);
+Task<sandbox::Exit> run_followed(Context& context, bool shown, OnOutput on_output) {
+  auto tail = std::make_shared<Tail>(context, shown);
   net::spawn(context.executor, "event tail", follow(context, tail));
-  OnOutput on_output = [&errors](sandbox::Stream stream, std::string_view text) -> Task<> {
-    if (stream == sandbox::Stream::errors && errors.size() < 64 * 1024) errors += text;
-    co_return;
-  };
   std::exception_ptr failure;
   sandbox::Exit exit;
   try {
     exit = co_await run_engine(context, apply_arguments(context.job, inside(events_file), inside(plan_file)),
-                               on_output);
+                               std::move(on_output));
   } catch (...) {
     failure = std::current_exception();
   }
@@ -87,15 +93,16 @@ Task<sandbox::Exit> run_older(Context& context) {
 
 Task<sandbox::Exit> run_command(Context& context) {
   if (!writes_events(context.job)) co_return co_await run_older(context);
-  if (!context.job.structured_output) {
-    co_return co_await run_engine(
-        context, apply_arguments(context.job, inside(events_file), inside(plan_file)), to_log(context));
-  }
+  if (!context.job.structured_output) co_return co_await run_followed(context, false, to_log(context));
   std::string errors;
-  sandbox::Exit exit = co_await run_structured(context, errors);
+  OnOutput on_output = [&errors](sandbox::Stream stream, std::string_view text) -> Task<> {
+    if (stream == sandbox::Stream::errors && errors.size() < 64 * 1024) errors += text;
+    co_return;
+  };
+  sandbox::Exit exit = co_await run_followed(context, true, on_output);
   // What ends an engine without an event (a crash) stands only in its errors; after an event it would stand
   // there twice.
-  std::optional<sandbox::Descriptor> file = context.files->open(events_file);
+  std::optional<sandbox::Descriptor> file = context.files->open(events_file, Holes::allowed);
   bool shown = file && read_apply_events(file->get()).error_shown;
   if (!exit.success() && !shown) context.log.write(errors);
   co_return exit;
@@ -112,7 +119,7 @@ void make_files(Context& context) {
 
 // What the engine did according to its events, and what of it the state lacks.
 void take_events(Context& context, Outcome& outcome, const Instances& saved) {
-  std::optional<sandbox::Descriptor> file = context.files->open(events_file);
+  std::optional<sandbox::Descriptor> file = context.files->open(events_file, Holes::allowed);
   if (!file) return;
   ApplyEvents events = read_apply_events(file->get());
   outcome.additions = events.additions;

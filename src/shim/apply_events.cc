@@ -10,6 +10,14 @@ namespace {
 
 constexpr std::size_t line_limit = 1024 * 1024;
 
+// Memory comes in pages, and each telling costs a call of the system.
+constexpr std::uint64_t worth_telling = 256 * 1024, least_stretch = 8 * 1024;
+
+// Inside of a text quotes are escaped, so only an event's own type reads like this.
+bool is_chatter(std::string_view line) {
+  return line.find(R"("type":"provision_progress")") != std::string_view::npos;
+}
+
 // The summary at the end is the engine's own word and replaces what was counted so far.
 void take_summary(const json::object& event, ApplyEvents& events) {
   const json::object* changes = find_object(event, "changes");
@@ -95,6 +103,34 @@ void ApplyEventReader::take_line(std::string_view line) {
     events_.error_shown = true;
 }
 
+void ChatterFinder::feed(std::string_view bytes) {
+  while (!bytes.empty()) {
+    std::size_t end = bytes.find('\n');
+    std::string_view part = bytes.substr(0, end);
+    too_long_ = too_long_ || line_.size() + part.size() > line_limit;
+    if (!too_long_) line_ += part;
+    position_ += part.size();
+    if (end == std::string_view::npos) return;
+    ++position_;
+    end_line();
+    bytes.remove_prefix(end + 1);
+  }
+}
+
+void ChatterFinder::end_line() {
+  // A line that the reader of events passes over is as good as none.
+  const bool chatter = too_long_ || is_chatter(line_);
+  const std::uint64_t end = chatter ? position_ : position_ - line_.size() - 1;
+  const std::uint64_t untold = end - std::min(end, std::max(told_, begin_));
+  if (untold >= (chatter ? worth_telling : least_stretch)) {
+    on_stretch_(begin_, end);
+    told_ = end;
+  }
+  if (!chatter) begin_ = position_;
+  line_.clear();
+  too_long_ = false;
+}
+
 std::string TextEvents::feed(std::string_view bytes) {
   constexpr std::size_t text_limit = 64 * 1024;
   std::string events;
@@ -115,12 +151,13 @@ std::string TextEvents::feed(std::string_view bytes) {
 ApplyEvents read_apply_events(int descriptor) {
   ApplyEventReader reader;
   std::uint64_t position = 0;
-  while (true) {
-    std::string piece = read_at(descriptor, position, 256 * 1024, "the apply's events");
-    if (piece.empty()) return reader.events();
+  while (std::optional<std::uint64_t> data = next_data(descriptor, position)) {
+    std::string piece = read_at(descriptor, *data, 256 * 1024, "the apply's events");
+    if (piece.empty()) break;
     reader.feed(piece);
-    position += piece.size();
+    position = *data + piece.size();
   }
+  return reader.events();
 }
 
 std::string import_list(const std::vector<Made>& made, const Instances& saved) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,6 +37,26 @@ class ApplyEventReader {
   ApplyEvents events_;
 };
 
+/// Finds what of an event stream nobody asks for later: the output of provisioners, of which there may be any
+/// amount.
+class ChatterFinder {
+ public:
+  /// A stretch of the stream, by its first byte and the one behind it: whole lines.
+  using OnStretch = std::function<void(std::uint64_t begin, std::uint64_t end)>;
+  explicit ChatterFinder(OnStretch on_stretch) : on_stretch_(std::move(on_stretch)) {}
+
+  /// Takes the next bytes of the stream, in pieces of any size. A stretch that grows is told again from its
+  /// begin on.
+  void feed(std::string_view bytes);
+
+ private:
+  void end_line();
+  OnStretch on_stretch_;
+  std::string line_;
+  bool too_long_ = false;
+  std::uint64_t position_ = 0, begin_ = 0, told_ = 0;
+};
+
 /// Makes events of an engine's output for people, for engines that cannot write them beside it: what was
 /// made, and the summary.
 class TextEvents {
@@ -49,7 +70,7 @@ class TextEvents {
   bool too_long_ = false;
 };
 
-/// Reads a whole event file; an empty result when it is broken.
+/// Reads a whole event file without its holes; an empty result when it is broken.
 ApplyEvents read_apply_events(int descriptor);
 
 /// Ready `import` blocks of what was made and is not in the state (by address and id); empty when nothing is

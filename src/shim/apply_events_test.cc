@@ -54,6 +54,37 @@ TEST(ApplyEvents, AnEndlessLineIsPassedOver) {
   EXPECT_EQ(events.made.size(), 1u);
 }
 
+std::string chatter(std::size_t size) {
+  json::object hook{{"output", std::string(size, 'x')}};
+  return json::serialize(json::object{{"hook", hook}, {"type", "provision_progress"}}) + "\n";
+}
+
+TEST(ChatterFinder, FindsTheOutputOfProvisionersAndNothingElse) {
+  std::string made;
+  for (int i = 0; i < 3; ++i) {
+    made += complete("a.before" + std::to_string(i), "create", std::to_string(i));
+    for (int line = 0; line < 400; ++line) made += chatter(1000);
+    made += chatter(2'000'000);  // longer than what is kept of a line
+  }
+  made += complete("a.last", "create", R"("type":"provision_progress")");
+  made += R"({"type":"diagnostic","@level":"error"})"
+          "\n";
+  for (std::size_t piece : {std::size_t{1000}, std::size_t{65536}, made.size()}) {
+    std::string left = made;
+    ChatterFinder finder([&](std::uint64_t begin, std::uint64_t end) {
+      ASSERT_LT(begin, end);
+      ASSERT_LE(end, left.size());
+      EXPECT_EQ(left[end - 1], '\n');
+      left.replace(begin, end - 1 - begin, end - 1 - begin, '\0');
+    });
+    for (std::size_t i = 0; i < made.size(); i += piece) finder.feed(std::string_view(made).substr(i, piece));
+    EXPECT_LT(left.size() - static_cast<std::size_t>(std::count(left.begin(), left.end(), '\0')), 2000u);
+    ApplyEvents events = read(left, 65536);
+    EXPECT_EQ(events.made.size(), 4u);
+    EXPECT_TRUE(events.error_shown);
+  }
+}
+
 TEST(TextEvents, AreMadeOfWhatPeopleRead) {
   TextEvents text;
   ApplyEventReader reader;

@@ -54,16 +54,14 @@ Descriptor RunFiles::parent_of(std::string_view name) const {
   return directory;
 }
 
-std::optional<Descriptor> RunFiles::open(std::string_view name) const {
+std::optional<Descriptor> RunFiles::open(std::string_view name, Holes holes) const {
   // Non-blocking, because a FIFO of that name must not hold us.
   Descriptor file(open_beneath(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0));
   if (!file) return std::nullopt;
   struct stat status{};
   if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
-  // A sparse file costs its writer nothing and would cost its reader hours: what says to be larger than its
-  // whole file system is none.
   struct statvfs storage{};
-  if (::fstatvfs(root_.get(), &storage) == 0 &&
+  if (holes == Holes::refused && ::fstatvfs(root_.get(), &storage) == 0 &&
       static_cast<std::uint64_t>(status.st_size) > storage.f_blocks * storage.f_frsize) {
     return std::nullopt;
   }
@@ -148,6 +146,15 @@ void RunFiles::reserve(std::string_view name, std::uint64_t bytes) const {
       ::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, status.st_size, static_cast<off_t>(bytes));
 }
 
+void RunFiles::give_back(std::string_view name, std::uint64_t begin, std::uint64_t size) const {
+  Descriptor file(open_beneath(name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0));
+  struct stat status{};
+  if (!file || size == 0 || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+  // A result is not wanted: at worst the memory stays in use.
+  [[maybe_unused]] int result = ::fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                            static_cast<off_t>(begin), static_cast<off_t>(size));
+}
+
 std::uint64_t RunFiles::room() const {
   struct statvfs storage{};
   if (::fstatvfs(root_.get(), &storage) != 0) return UINT64_MAX;
@@ -177,6 +184,12 @@ std::string read_at(int descriptor, std::uint64_t offset, std::size_t size, std:
   }
   bytes.resize(filled);
   return bytes;
+}
+
+std::optional<std::uint64_t> next_data(int descriptor, std::uint64_t offset) {
+  off_t found = ::lseek(descriptor, static_cast<off_t>(offset), SEEK_DATA);
+  if (found < 0) return std::nullopt;
+  return static_cast<std::uint64_t>(found);
 }
 
 }  // namespace terrane::shim

@@ -21,6 +21,8 @@ using worker_protocol::State;
 
 constexpr std::size_t document_limit = 16 * 1024 * 1024;  // an import list may be long
 constexpr std::size_t refused_kept = 20;
+// Before a job's id: its spool on the way in, and on the way out.
+const std::string making = ".new-", removing = ".gone-";
 
 void make_directory(const fs::path& path) {
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -123,7 +125,7 @@ SpoolMeta SpoolMeta::of(const worker_protocol::Job& job) {
 }
 
 Spool Spool::create(const fs::path& root, const SpoolMeta& meta) {
-  fs::path directory = root / plain_name(meta.job), fresh = root / (".new-" + meta.job);
+  fs::path directory = root / plain_name(meta.job), fresh = root / (making + meta.job);
   if (fs::exists(directory)) throw Error(Code::conflict, "The job " + meta.job + " has a spool already.");
   fs::remove_all(fresh);
   make_directory(fresh);
@@ -141,6 +143,16 @@ Spool Spool::open(const fs::path& directory) {
   std::optional<json::object> document = read_document(directory / "meta.json");
   if (!document) throw Error(Code::invalid, directory.string() + " has no meta.json.");
   return Spool(directory, meta_from(*document));
+}
+
+void Spool::clear_remains(const fs::path& root) {
+  std::vector<fs::path> found;
+  std::error_code none;
+  for (fs::directory_iterator it(root, none), end; !none && it != end; it.increment(none)) {
+    std::string name = it->path().filename();
+    if (name.starts_with(making) || name.starts_with(removing)) found.push_back(it->path());
+  }
+  for (const fs::path& path : found) fs::remove_all(path, none);
 }
 
 std::vector<std::string> Spool::jobs(const fs::path& root) {
@@ -240,7 +252,7 @@ void Spool::drop(const SpooledObject& spooled) const { drop_pair(spooled.file); 
 
 void Spool::remove() const {
   // Renamed first: a half removed directory must not look like a job.
-  fs::path gone = directory_.parent_path() / (".gone-" + meta_.job);
+  fs::path gone = directory_.parent_path() / (removing + meta_.job);
   std::error_code none;
   fs::remove_all(gone, none);
   fs::rename(directory_, gone, none);

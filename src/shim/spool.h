@@ -55,6 +55,9 @@ class Spool {
   static Spool create(const std::filesystem::path& root, const SpoolMeta& meta);
   /// Opens one. Throws Error{invalid} when it is of an unknown version or broken.
   static Spool open(const std::filesystem::path& directory);
+  /// Removes what was left of spools whose making or removing was interrupted by a kill. For a worker's
+  /// start: nobody else makes spools in `root` then.
+  static void clear_remains(const std::filesystem::path& root);
   /// The ids of all jobs with a spool.
   static std::vector<std::string> jobs(const std::filesystem::path& root);
 

@@ -70,6 +70,18 @@ TEST_F(SpoolTest, IsMadeOnceAndNeverHalf) {
   EXPECT_NO_THROW(Spool::create(root_, meta("job-2")));
 }
 
+TEST_F(SpoolTest, WhatAKillLeftHalfIsCleared) {
+  Spool::create(root_, meta());
+  fs::create_directories(root_ / ".new-job-2/states");
+  fs::create_directories(root_ / ".gone-job-3/objects");
+  fs::create_directories(root_ / ".refused/job-4");
+  Spool::clear_remains(root_);
+  EXPECT_FALSE(fs::exists(root_ / ".new-job-2"));
+  EXPECT_FALSE(fs::exists(root_ / ".gone-job-3"));
+  EXPECT_TRUE(fs::exists(root_ / ".refused/job-4"));
+  EXPECT_EQ(Spool::jobs(root_), std::vector<std::string>{"job-1"});
+}
+
 TEST_F(SpoolTest, AnIdThatIsAPathIsRefused) {
   for (const char* id : {"", "../x", "a/b", ".hidden"})
     EXPECT_THROW(Spool::create(root_, meta(id)), Error) << id;

@@ -240,7 +240,7 @@ class Salvage {
           "The process that kept this apply ended unexpectedly. The state is the last one that the engine "
           "wrote.";
       std::optional<sandbox::Descriptor> file;
-      if (files_) file = files_->open(spool_.meta().events_file);
+      if (files_) file = files_->open(spool_.meta().events_file, Holes::allowed);
       if (file)
         imports = co_await net::blocking_result<std::string>(
             [&] { return import_list(read_apply_events(file->get()).made, saved_); });

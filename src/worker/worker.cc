@@ -106,6 +106,7 @@ void Worker::Impl::done(const std::string& job) {
 // ---- jobs from before
 
 Task<> Worker::Impl::take_up() {
+  shim::Spool::clear_remains(spools);
   for (const std::string& id : shim::Spool::jobs(spools)) {
     try {
       shim::Spool spool = shim::Spool::open(spools / id);

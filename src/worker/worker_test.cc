@@ -186,7 +186,9 @@ TEST_F(WorkerTest, AKilledWorkersPhasesAreTakenUp) {
   ASSERT_TRUE(log_has(apply.id, "second is being made"));
   stop_worker(SIGKILL);
   int beats = api_.get(apply.id).beats;
+  std::filesystem::create_directories(data() / "spool/.new-job-9");  // it died while it made a spool
   start_worker();
+  EXPECT_TRUE(eventually([&] { return !std::filesystem::exists(data() / "spool/.new-job-9"); }));
   EXPECT_TRUE(eventually([&] { return api_.reported() == std::vector<std::string>{apply.id}; }))
       << "the new worker counts it as its own";
   EXPECT_TRUE(eventually([&] { return api_.get(apply.id).beats > beats; })) << "the shim beats on";
@@ -265,6 +267,42 @@ TEST_F(WorkerTest, AKilledEngineEndsAnApplyWithAnImportList) {
   EXPECT_EQ(ended.outcome->ending, Ending::errored);
   EXPECT_EQ(ended.outcome->error, "The engine was ended by signal 9.");
   EXPECT_THAT(ended.outcome->import_list, HasSubstr("to = terraform_data.first\n"));
+}
+
+// The engine writes each line of a provisioner into its events, too: they are more than the directory may
+// hold.
+TEST_F(WorkerTest, ALoudApplyFillsNeitherItsDirectoryNorForgetsWhatItMade) {
+  start_worker();
+  std::string text = R"(
+resource "terraform_data" "first" { input = "made" }
+resource "terraform_data" "loud" {
+  input = terraform_data.first.output
+  provisioner "local-exec" {
+    command = "line=$(head -c 16000 /dev/zero | tr '\\0' x); for i in $(seq 800); do echo $line; done"
+  }
+}
+resource "terraform_data" "second" {
+  input = terraform_data.loud.output
+  provisioner "local-exec" { command = "echo second is being made; sleep 60" }
+}
+)";
+  Job apply = planned("run-1", configuration("loud", {{"main.tf", text}}));
+  apply.disk_bytes = 16 << 20;
+  ASSERT_TRUE(eventually([&] {
+    return std::filesystem::exists(data() / "kept/run-1.json") &&
+           !std::filesystem::exists(spool_of("plan-run-1"));
+  }));
+  std::filesystem::remove(data() / "kept/run-1.json");  // a new directory, of that size
+  api_.add(apply);
+  ASSERT_TRUE(eventually([&] { return api_.log_text(apply.id).size() > 12'800'000; }, 60));
+  ASSERT_TRUE(log_has(apply.id, "second is being made"));
+  EXPECT_THAT(api_.log_text(apply.id), Not(HasSubstr("no space left")));
+  EXPECT_GE(kill_engine("apply"), 1);
+  FakeJob ended = over(apply.id);
+  ASSERT_TRUE(ended.outcome);
+  EXPECT_EQ(ended.outcome->error, "The engine was ended by signal 9.");
+  EXPECT_THAT(ended.outcome->import_list, HasSubstr("to = terraform_data.first\n"));
+  EXPECT_THAT(ended.outcome->import_list, HasSubstr("to = terraform_data.loud\n"));
 }
 
 TEST_F(WorkerTest, AKilledEngineOfAPlanIsRunAgain) {

@@ -162,13 +162,30 @@ class Ground:
 
     @contextlib.contextmanager
     def stopped(self, victim: str) -> Iterator[None]:
-        """The victim, with all its processes, stands still for as long as the block takes."""
-        pids = descendants(self.pid(victim))
-        kill(pids, signal.SIGSTOP)
+        """The victim, with all its processes, stands still for as long as the block takes.
+
+        The supervisor too, or it would replace what gives no sign of life.
+        """
+        main, supervisor = self.pid(victim), self.pid(SUPERVISOR)
+        pids = descendants(main)
+        kill([supervisor, *pids], signal.SIGSTOP)
         try:
             yield
+            if not alive(main):
+                raise AssertionError(f"{victim} (pid {main}) ended while it stood still")
         finally:
-            kill(pids, signal.SIGCONT)
+            kill([*pids, supervisor], signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def away(self, victim: str) -> Iterator[None]:
+        """The victim is dead for as long as the block takes; then it is started again as it always is."""
+        supervisor = self.pid(SUPERVISOR)
+        kill([supervisor], signal.SIGSTOP)
+        try:
+            self.kill(victim)
+            yield
+        finally:
+            kill([supervisor], signal.SIGCONT)
 
     @contextlib.contextmanager
     def another(self, role: str, config: str, user: str, environment: dict[str, str] | None = None) -> Iterator[int]:
@@ -189,6 +206,25 @@ class Ground:
         finally:
             process.kill()
             process.wait()
+
+    @contextlib.contextmanager
+    def shims_with(self, environment: dict[str, str]) -> Iterator[None]:
+        """Shims that are started in the block have these variables in their environment.
+
+        Shims are executed ahead of their phases by the broker, so it is started anew.
+        """
+        program = self.site.data / "bin" / "terrane"
+        real = program.with_name("terrane-itself")
+        program.rename(real)
+        exports = "\n".join(f"  export {name}='{value}'" for name, value in environment.items())
+        program.write_text(f'#!/bin/sh\nif [ "$1" = shim ]; then\n{exports}\nfi\nexec {real} "$@"\n')
+        program.chmod(0o755)
+        try:
+            self.wait_ready("broker", self.kill("broker"))
+            yield
+        finally:
+            real.rename(program)
+            self.wait_ready("broker", self.kill("broker"))
 
     def log_of_another(self, config: str) -> str:
         return (self.site.data / "log" / f"{config}-of-test.log").read_text()
@@ -228,15 +264,18 @@ class Ground:
             self.restart_supervisor()
             wait_for("the supervisor is another", lambda: self.site.supervisor() != old, BACK_SECONDS)
             self.site.wait_until_ready(BACK_SECONDS)
-            return time.monotonic() - start
+        else:
+            self.wait_ready(victim, old)
+        return time.monotonic() - start
 
+    def wait_ready(self, victim: str, old: int = 0) -> None:
+        """Waits until the supervisor calls the victim ready, and it is not the process `old`."""
         def ready() -> bool:
             with contextlib.suppress(OSError, ValueError):
                 return any(part["name"] == ROLES[victim] and part["pid"] not in (0, old) and part["state"] == "ready"
                            for part in self.site.status())
             return False
         wait_for(f"{victim} is back", ready, BACK_SECONDS, 0.02)
-        return time.monotonic() - start
 
     def processes(self) -> dict[int, str]:
         return processes_of(self.site.data)
@@ -275,8 +314,9 @@ class Ground:
         record = self.phase_record(run)
         return members(f"/{record['cgroups']}/run") if record else []
 
-    def engine(self, run: str) -> int:
+    def engine(self, run: str, command: str) -> int | None:
+        """The pid of the engine that executes this command for the run."""
         for pid in self.sandboxed(run):
-            if command_of(pid).startswith("/run/terrane/engine/"):
+            if command_of(pid).startswith("/run/terrane/engine/") and command_of(pid).split()[1:2] == [command]:
                 return pid
-        raise AssertionError(f"no engine executes for {run}")
+        return None

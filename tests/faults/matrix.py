@@ -152,7 +152,7 @@ class Workspaces:
                         APPLYING: Workspace(ground, "applying", ticks=12)}
         self.brief = {FETCHING: Workspace(ground, "fetching", ticks=2, ballast=os.urandom(24_000_000)),
                       UPLOADING_PLAN: Workspace(ground, "uploading-plan", plan_seconds=1, ticks=2, bulk=random_text(3)),
-                      UPLOADING_STATE: Workspace(ground, "uploading-state", ticks=6, bulk=random_text(3))}
+                      UPLOADING_STATE: Workspace(ground, "uploading-state", ticks=8, bulk=random_text(3))}
 
 
 def of(victim: str) -> Callable[[Ground, Report], None]:

@@ -12,10 +12,10 @@ from typing import Callable
 
 from common.wait import wait_for
 
-from ground import Ground, run_tool
-from matrix import APPLYING, AS_IF_NOTHING, PLANNING, STORE_SECONDS
+from ground import Ground, alive, run_tool
+from matrix import APPLYING, AS_IF_NOTHING, PLANNING, STORE_SECONDS, Matrix
 from report import Report, Row, Skipped
-from subject import Subject, Workspace, insist
+from subject import TICK_SECONDS, Subject, Workspace, insist
 
 ANSWER_SECONDS = 40   # until a request is answered whose dependency is away
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
@@ -51,42 +51,73 @@ def expect_undisturbed(report: Report, what: str, groups: dict[str, list[Subject
         report.guard(f"{what}, {moment}", judge)
 
 
-def expect_refusal(ground: Ground) -> None:
-    """What needs PostgreSQL is answered with 503 and Retry-After, and does not hang."""
+def expect_refusal(ground: Ground) -> float:
+    """What needs PostgreSQL is answered with 503 and Retry-After, and does not hang; gives the seconds that took."""
     start = time.monotonic()
     answer = ground.site.api().request("GET", "/api/v2/account/details")
     if answer.status != 503 or not answer.headers.get("Retry-After"):
         raise AssertionError(f"without PostgreSQL the answer is {answer.status} {dict(answer.headers)}")
-    if time.monotonic() - start > ANSWER_SECONDS:
-        raise AssertionError(f"the answer took {time.monotonic() - start:.0f} s")
+    return time.monotonic() - start
+
+
+Outage = Callable[[str], contextlib.AbstractContextManager[None]]
+
+
+def outage(ground: Ground, report: Report, what: str, victim: str, how: Outage, seconds: float, runs: int,
+           meanwhile: Callable[[float], None]) -> None:
+    """The victim is out for so long under as many plans and applies: some of them end meanwhile, some afterwards."""
+    with contextlib.ExitStack() as stack:
+        name = what.lower().replace(" ", "-")
+        longest = [seconds * 0.5 + 15 if number % 2 else seconds + 10 for number in range(runs)]
+        applying = [Workspace(ground, f"{name}-apply-{number}", ticks=round(longest[number] / TICK_SECONDS))
+                    for number in range(runs)]
+        planning = [Workspace(ground, f"{name}-plan-{number}", plan_seconds=longest[number]) for number in range(runs)]
+        groups = {APPLYING: start_all(applying, Subject.is_applying, APPLYING, stack),
+                  PLANNING: start_all(planning, Subject.is_planning, PLANNING, stack)}
+        for moment, subjects in groups.items():
+            for subject in subjects:
+                if not Matrix.is_at(subject, moment):
+                    raise AssertionError(f"{subject.run} is not {moment} any more: {subject.status()}")
+        old, since = ground.pid(victim), time.monotonic()
+        with how(victim):
+            meanwhile(since)
+            hold(since + seconds - time.monotonic())
+        ground.wait_ready(victim, 0 if alive(old) else old)
+        back = time.monotonic() - since
+        expect_undisturbed(report, f"{what} for {seconds:.0f} s", groups, since, back)
+
+
+def postgres_out(ground: Ground, report: Report, what: str, how: Outage) -> None:
+    def ask(since: float) -> None:
+        def refused() -> None:
+            longest = expect_refusal(ground)
+            hold(since + 50 - time.monotonic())
+            longest = max(longest, expect_refusal(ground))
+            if longest > ANSWER_SECONDS:
+                raise AssertionError(f"the answer took {longest:.0f} s")
+            report.add(Row(f"{what} for 60 s", "a client's request", "503 with Retry-After", ended=longest))
+        report.guard(f"a request while {what}", refused)
+    outage(ground, report, what, "PostgreSQL", how, 60, 5, ask)
 
 
 def postgres_away(ground: Ground, report: Report) -> None:
-    """PostgreSQL stands still for 60 s under five plans and five applies."""
-    with contextlib.ExitStack() as stack:
-        applying = [Workspace(ground, f"pg-applying-{number}", ticks=60) for number in range(5)]
-        planning = [Workspace(ground, f"pg-planning-{number}", plan_seconds=30) for number in range(5)]
-        groups = {APPLYING: start_all(applying, Subject.is_applying, APPLYING, stack),
-                  PLANNING: start_all(planning, Subject.is_planning, PLANNING, stack)}
-        since = time.monotonic()
-        with ground.stopped("PostgreSQL"):
-            asked = report.guard("a request without PostgreSQL", lambda: expect_refusal(ground))
-            hold(since + 60 - time.monotonic())
-        if asked:
-            report.add(Row("PostgreSQL stopped for 60 s", "a client's request", "503 with Retry-After"))
-        expect_undisturbed(report, "PostgreSQL stopped for 60 s", groups, since, 60)
+    """PostgreSQL is dead for 60 s under five plans and five applies."""
+    postgres_out(ground, report, "PostgreSQL away", ground.away)
+
+
+def postgres_hangs(ground: Ground, report: Report) -> None:
+    """PostgreSQL stands still for 60 s, with every connection open, under five plans and five applies."""
+    postgres_out(ground, report, "PostgreSQL standing still", ground.stopped)
 
 
 def web_away(ground: Ground, report: Report) -> None:
+    """web is dead for 30 s."""
+    outage(ground, report, "web away", "web", ground.away, 30, 2, lambda _: None)
+
+
+def web_hangs(ground: Ground, report: Report) -> None:
     """web stands still for 30 s, with every connection open."""
-    with contextlib.ExitStack() as stack:
-        groups = {APPLYING: start_all([Workspace(ground, "web-applying", ticks=40)], Subject.is_applying, APPLYING, stack),
-                  PLANNING: start_all([Workspace(ground, "web-planning", plan_seconds=20)], Subject.is_planning,
-                                      PLANNING, stack)}
-        since = time.monotonic()
-        with ground.stopped("web"):
-            hold(30)
-        expect_undisturbed(report, "web stopped for 30 s", groups, since, 30)
+    outage(ground, report, "web standing still", "web", ground.stopped, 30, 2, lambda _: None)
 
 
 def redis_flushed(ground: Ground, report: Report) -> None:
@@ -123,7 +154,7 @@ def queue_purged(ground: Ground, report: Report) -> None:
 
 
 def wrong_clock(ground: Ground, report: Report) -> None:
-    """The worker's wall clock is an hour ahead, then an hour behind."""
+    """The wall clock of the worker and its shims is an hour ahead, then an hour behind."""
     for offset, words in (("+3600s", "an hour ahead"), ("-3600s", "an hour behind")):
         what = f"the worker's clock {words}"
         report.guard(what, lambda: under_clock(ground, report, offset, what))
@@ -133,17 +164,23 @@ def under_clock(ground: Ground, report: Report, offset: str, what: str) -> None:
     if not Path(FAKETIME).exists():
         raise Skipped("libfaketime is not installed")
     workspace = Workspace(ground, f"clock-{offset.strip('+-')}-{'ahead' if offset.startswith('+') else 'behind'}", ticks=6)
-    environment = {"LD_PRELOAD": FAKETIME, "FAKETIME": offset, "FAKETIME_DONT_RESET": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    with ground.stopped("worker"), ground.another("worker", "worker-1", "terrane-worker", environment):
+    deceived = {"LD_PRELOAD": FAKETIME, "FAKETIME": offset, "FAKETIME_DONT_RESET": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    old = ground.pid("worker")
+    with (ground.shims_with(deceived), ground.away("worker"),
+          ground.another("worker", "worker-1", "terrane-worker", deceived)):
         wait_for("the deceived worker is up", lambda: '"worker is up"' in ground.log_of_another("worker-1"), 30)
         shown = datetime.fromisoformat(re.search(r'"time":"([^"]+)Z"', ground.log_of_another("worker-1"))[1])
         if abs((shown - datetime.utcnow()).total_seconds()) < 3000:
             raise Skipped(f"faketime has no effect on the worker: its log says {shown}")
         with workspace.start() as subject:
             since = time.monotonic()
+            wait_for(f"{subject.run} is applying", subject.is_applying, 60, 0.02)
+            if FAKETIME not in Path(f"/proc/{ground.shim(subject.run)}/maps").read_text():
+                raise AssertionError("the shim is not deceived")
             subject.wait("applied")
             ended = time.monotonic() - since
             subject.check_undisturbed()
+    ground.wait_ready("worker", old)
     report.add(Row(what, "the whole run", AS_IF_NOTHING, ended=ended))
 
 

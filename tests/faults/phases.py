@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import re
 import time
 from typing import Callable
 
@@ -11,7 +10,7 @@ from common.wait import wait_for
 from ground import SUPERVISOR, Ground, alive, descendants, kill
 from matrix import APPLYING, PLANNING, WAITING
 from report import Report, Row
-from subject import Subject, Workspace, insist
+from subject import Subject, Workspace, insist, ticks_in
 
 TICKS_BEFORE = 6        # the slow resource is in the making for 3 s by then, the others are made
 TELL_SECONDS = 10       # from the end of a phase's last process until its run says so
@@ -59,7 +58,7 @@ def check_errored(subject: Subject, made: Made) -> None:
     """An apply that was cut off: what it made is known, its log is whole, and its workspace is free."""
     subject.check_trace(claim_apply=1, finish_apply=0, fail=1, requeue_apply=0)
     log = subject.log("apply")
-    ticks = [int(number) for number in re.findall(r"\(local-exec\): tick-(\d+)-of", log)]
+    ticks = ticks_in(log)
     if ticks != list(range(1, len(ticks) + 1)) or len(ticks) < TICKS_BEFORE - 1:
         raise AssertionError(f"the log has the lines {ticks}:\n{log}")
     message = insist(lambda: subject.ground.api.run(subject.run))["attributes"]["error-message"]
@@ -122,14 +121,14 @@ def one_process(ground: Ground, report: Report) -> None:
     def shim(subject: Subject) -> int:
         return ground.shim(subject.run)
 
-    def engine(subject: Subject) -> int:
-        return ground.engine(subject.run)
+    def engine(command: str) -> Callable[[Subject], int]:
+        return lambda subject: wait_for(f"the engine of {subject.run}", lambda: ground.engine(subject.run, command), 2, 0.01)
 
     works = {}
-    for what, victim in (("shim", shim), ("engine", engine)):
-        works[f"{what} killed, {PLANNING}"] = lambda w=what, v=victim: kill_in_plan(
+    for what, plans, applies in (("shim", shim, shim), ("engine", engine("plan"), engine("apply"))):
+        works[f"{what} killed, {PLANNING}"] = lambda w=what, v=plans: kill_in_plan(
             report, Workspace(ground, f"{w}-of-plan", plan_seconds=3), w, v)
-        works[f"{what} killed, {APPLYING}"] = lambda w=what, v=victim: kill_in_apply(
+        works[f"{what} killed, {APPLYING}"] = lambda w=what, v=applies: kill_in_apply(
             report, Workspace(ground, f"{w}-of-apply", ticks=16), w, v)
     report.together(works)
 

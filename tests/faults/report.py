@@ -1,13 +1,13 @@
-"""What came out: counted, printed as a table, and compared with docs/reliability.md, which `--write` writes."""
+"""What came out: counted, printed as tables, and compared with docs/reliability.md, which `--write` writes."""
 
 import threading
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterable
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
-BEGIN, END = "<!-- table: written by tests/faults/run --all --write -->\n", "<!-- end of table -->\n"
+BEGIN, END = "<!-- table {part}: written by tests/faults/run --part {part} --write -->\n", "<!-- end of table -->\n"
 HEADINGS = ("What happens", "When", "Outcome", "Back after", "Ended after")
 
 
@@ -40,13 +40,14 @@ class Report:
     """Collects rows; threads share it."""
 
     def __init__(self):
-        self.rows: list[Row] = []
+        self.part = ""  # whose cases are performed now
+        self.rows: dict[str, list[Row]] = {}
         self.failed = self.skipped = 0
         self._lock = threading.Lock()
 
     def add(self, row: Row) -> None:
         with self._lock:
-            self.rows.append(row)
+            self.rows.setdefault(self.part, []).append(row)
             print("passed  " + "  ".join(cell for cell in row.cells() if cell), flush=True)
 
     def fail(self, what: str, text: str) -> None:
@@ -80,37 +81,46 @@ class Report:
 
     # The document
 
-    def compare(self) -> None:
-        """Whether what was found stands in the document in the same words."""
-        known = documented()
-        for row in self.rows:
-            if known.get(row.key) != row.outcome:
-                self.fail(f"docs/reliability.md, {row.what}, {row.when}",
-                          f"the document says {known.get(row.key)!r}, the outcome is {row.outcome!r}")
+    def compare(self, whole: Iterable[str]) -> None:
+        """Whether what was found stands in the document in the same words, and in `whole` parts nothing else."""
+        for part, rows in list(self.rows.items()):
+            known = documented(part)
+            for row in rows:
+                if known.get(row.key) != row.outcome:
+                    self.fail(f"docs/reliability.md, {row.what}, {row.when}",
+                              f"the document says {known.get(row.key)!r}, the outcome is {row.outcome!r}")
+            missing = known.keys() - {row.key for row in rows}
+            if part in whole and missing and not self.failed and not self.skipped:
+                self.fail("docs/reliability.md", f"the document has what was not found: {sorted(missing)}")
 
-    def write(self) -> None:
+    def write(self, parts: Iterable[str]) -> None:
         text = DOCUMENT.read_text()
-        before, _, rest = text.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        DOCUMENT.write_text(before + BEGIN + self.table() + END + after)
+        for part in parts:
+            before, begin, rest = text.partition(BEGIN.format(part=part))
+            _, end, after = rest.partition(END)
+            if not begin or not end:
+                raise AssertionError(f"{DOCUMENT} has no place for the table of {part}")
+            text = before + begin + table(self.rows[part]) + end + after
+        DOCUMENT.write_text(text)
         print(f"written: {DOCUMENT}", flush=True)
 
-    def table(self) -> str:
-        lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(row.cells() for row in self.rows)]
-        return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
-
     def finish(self) -> int:
-        """Prints the table and the last line; the exit status."""
-        print("\n" + self.table(), flush=True)
+        """Prints the tables and the last line; the exit status."""
+        for rows in self.rows.values():
+            print("\n" + table(rows), flush=True)
+        passed = sum(len(rows) for rows in self.rows.values())
         skipped = f", {self.skipped} skipped" if self.skipped else ""
-        print(f"{len(self.rows)} passed, {self.failed} failed{skipped}", flush=True)
-        return 0 if self.failed == 0 and self.rows else 1
+        print(f"{passed} passed, {self.failed} failed{skipped}", flush=True)
+        return 0 if self.failed == 0 and passed else 1
 
 
-def documented() -> dict[tuple[str, str], str]:
+def table(rows: list[Row]) -> str:
+    lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(row.cells() for row in rows)]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def documented(part: str) -> dict[tuple[str, str], str]:
     """The outcomes that the document states."""
-    if not DOCUMENT.exists():
-        return {}
-    table = DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0]
-    rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines() if line.startswith("|")]
+    text = DOCUMENT.read_text().partition(BEGIN.format(part=part))[2].partition(END)[0]
+    rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in text.splitlines() if line.startswith("|")]
     return {(row[0], row[1]): row[2] for row in rows[2:] if len(row) == len(HEADINGS)}

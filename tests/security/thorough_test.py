@@ -1,16 +1,19 @@
 """Cases that take minutes, on an installation of their own with other settings; only with `run --all`."""
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import unittest
+from pathlib import Path
 
 import networks
 from common.installation import Installation
+from common.wait import wait_for
 from containment_test import GET
 from limits_test import CONFIGURATION
-from world import HERE, NOBODY, ORGANIZATION, PYTHON, Case, Once, as_user, parse_attacks, world
+from world import HERE, NOBODY, ORGANIZATION, PYTHON, Case, Once, as_user, parse_attacks, processes_with, world
 
 SETTINGS = {"TFE_CAPACITY_MEMORY": "1024", "TERRANE_CAPACITY_DISK": "512", "TFE_CAPACITY_CPU": "1",
             "TERRANE_SANDBOX_NETWORK": "off"}
@@ -28,6 +31,22 @@ def second_site() -> Installation:
 other = Once(second_site)
 
 
+def throttled(uid: int, program: str) -> int:
+    """For how long the cgroup of that user's program was denied the processor for having had its share."""
+    for pid in processes_with(program, uid):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+                _, controllers, path = line.split(":", 2)
+                root = "/sys/fs/cgroup/cpu" if "cpu" in controllers.split(",") else "/sys/fs/cgroup"
+                file = Path(root + path, "cpu.stat")
+                if ("cpu" in controllers.split(",") or not controllers) and file.exists():
+                    counts = dict(count.split() for count in file.read_text().splitlines())
+                    found = int(counts.get("throttled_time") or counts.get("throttled_usec") or 0)
+                    if found:
+                        return found
+    return 0
+
+
 @unittest.skipUnless(os.environ.get("TERRANE_TEST_ALL"), "takes minutes; only with --all")
 class OtherSettings(Case):
     def setUp(self) -> None:
@@ -35,13 +54,17 @@ class OtherSettings(Case):
         self.site = other.get()
         self.api = self.site.api()
 
-    def run_attack(self, command: str, *files: str, seconds: float = 60, **more: str) -> str:
-        """Applies a configuration with the command; gives the run."""
+    def start_attack(self, command: str, *files: str, **more: str) -> str:
+        """Begins to apply a configuration with the command; gives the run."""
         workspace = self.api.make_workspace(ORGANIZATION, self.name)["id"]
         text = CONFIGURATION.replace("exec /usr/bin/python3 hog.py %s", command)
         content = {"main.tf": text, **{name: (HERE / name).read_text() for name in files}, **more}
         configuration = self.api.make_configuration(workspace, content)
-        run = self.api.make_run(workspace, configuration, auto_apply=True)["id"]
+        return self.api.make_run(workspace, configuration, auto_apply=True)["id"]
+
+    def run_attack(self, command: str, *files: str, seconds: float = 60, **more: str) -> str:
+        """The same, and waits until it is applied."""
+        run = self.start_attack(command, *files, **more)
         self.api.wait_run(run, "applied", seconds=seconds)
         return run
 
@@ -58,12 +81,23 @@ class OtherSettings(Case):
             return int(re.search(r"used (\d+) %", text)[1])
 
         def outside() -> bool:
-            command = as_user(NOBODY, NOBODY, [], [PYTHON, str(world.public / "hog.py"), "spin", "2"])
-            return percent(subprocess.run(command, capture_output=True, text=True).stdout) > MOST_PERCENT
-        if not any(outside() for _ in range(20)):
-            self.skipTest("the machine has no two processors to spare")
-        run = self.run_attack("exec /usr/bin/python3 hog.py spin 5", "hog.py")
+            # Before all others, since whatever else this machine does now must not look like a limit. Where the kernel
+            # groups processes by sessions, it is the group that counts.
+            first = ["sh", "-c", 'echo -20 > /proc/self/autogroup; exec nice -n -20 "$@"', "sh"]
+            program = as_user(NOBODY, NOBODY, [], [PYTHON, str(world.public / "hog.py"), "spin", "1"])
+            done = subprocess.run([*first, *program], capture_output=True, text=True, start_new_session=True)
+            return percent(done.stdout) > MOST_PERCENT
+        if len(os.sched_getaffinity(0)) < 2:
+            self.skipTest("the machine has one processor")
+        self.assertTrue(any(outside() for _ in range(5)), "the control never got more than one processor")
+        run = self.start_attack("exec /usr/bin/python3 hog.py spin 8", "hog.py")
+        self.api.wait_run(run, "applying")
+        wait_for("the limit holds it back", lambda: throttled(self.user_of(run), "hog.py") > 0, 60, 0.2)
+        self.api.wait_run(run, "applied")
         self.assertLess(percent(self.api.whole_log(run, "apply")), MOST_PERCENT)
+
+    def user_of(self, run: str) -> int:
+        return (self.site.data / "sandbox" / "runs" / run).stat().st_uid
 
     def test_without_a_network_only_the_platform_is_reached(self):
         order = [{"name": "outside", "probe": "connect",

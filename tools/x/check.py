@@ -55,13 +55,13 @@ def sanitize(preset: str) -> None:
         raise Failure(f"unit tests under {preset}: {count}")
 
 
-def faults() -> None:
-    """The whole fault matrix against the debug build."""
+def whole_suite(folder: str, *arguments: str) -> None:
+    """A folder of tests/ with the arguments that make it complete, against the debug build."""
     build.build("debug")
-    count = suites.run_folder("faults", "debug", "--all")
-    say(f"faults: {count}")
+    count = suites.run_folder(folder, "debug", *arguments)
+    say(f"{folder}: {count}")
     if not count.good:
-        raise Failure(f"the fault matrix: {count}")
+        raise Failure(f"tests/{folder}/run {' '.join(arguments)}: {count}")
 
 
 PARTS = {
@@ -70,7 +70,9 @@ PARTS = {
     "tidy": tidy,
     "asan": lambda: sanitize("asan"),
     "tsan": lambda: sanitize("tsan"),
-    "faults": faults,
+    "faults": lambda: whole_suite("faults", "--part", "killed"),
+    "faults-outages": lambda: whole_suite("faults", "--part", "outages"),
+    "security": lambda: whole_suite("security", "--all"),
 }
 
 
@@ -126,4 +128,4 @@ def list_parts() -> None:
     print(f"tree {tree}")
     for part in PARTS:
         stamp = stamp_path(part, tree)
-        print(f"{part:8} {stamp.read_text().strip() if stamp.exists() else '-'}")
+        print(f"{part:14} {stamp.read_text().strip() if stamp.exists() else '-'}")

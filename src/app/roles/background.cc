@@ -33,12 +33,16 @@ Task<> tell_webs(redis::Client& redis, std::string token_id) {
 Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop) {
   postgres::Database database(executor, config.database("terrane background"));
   amqp::Publisher publisher(executor, config.amqp());
-  outbox::Relay relay(executor, database, [&publisher](std::string queue, std::string body) {
-    return publisher.publish(std::move(queue), std::move(body));
-  });
+  const std::chrono::milliseconds look = config.look_interval().value_or(std::chrono::milliseconds(0));
+  outbox::Relay relay(
+      executor, database,
+      [&publisher](std::string queue, std::string body) {
+        return publisher.publish(std::move(queue), std::move(body));
+      },
+      look);
   run::PastGuard past(database, config.text("witness"));
-  run::Scheduler scheduler(executor, database, config.yes("fallback_engine"),
-                           [&past] { return past.check(); });
+  run::Scheduler scheduler(
+      executor, database, config.yes("fallback_engine"), [&past] { return past.check(); }, look);
   run::UploadSweeper uploads(database);
   redis::Client redis(executor, config.redis());
   postgres::Listener listener(executor, config.text("database_url"),

@@ -141,9 +141,9 @@ class SandboxTest : public ::testing::Test {
     if (failure) std::rethrow_exception(failure);
   }
 
-  /// Waits for a condition, at most 15 s.
-  static bool eventually(const std::function<bool()>& condition) {
-    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(15);
+  /// Waits for a condition, at most `seconds`.
+  static bool eventually(const std::function<bool()>& condition, int seconds = 15) {
+    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
     while (!condition()) {
       if (std::chrono::steady_clock::now() > deadline) return false;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
