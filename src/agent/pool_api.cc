@@ -45,6 +45,12 @@ void PoolApi::add_routes(http::Router& router) {
   router.add({Method::get, one + "/agents", api::bind<&Self::list_agents>(this)});
   router.add({Method::get, one + "/authentication-tokens", api::bind<&Self::list_tokens>(this)});
   router.add({Method::post, one + "/authentication-tokens", api::bind<&Self::create_token>(this), 64 * 1024});
+  includes_.add_resource("agent-pools", load_pools);
+  includes_.add_relation("organizations", "default_agent_pool", {"agent-pools"});
+  includes_.add_relation("agent-pools", "organization", {"organizations"});
+  for (const char* list : {"workspaces", "allowed_workspaces", "excluded_workspaces"})
+    includes_.add_relation("agent-pools", list, {"workspaces"});
+  includes_.add_relation("agent-pools", "allowed_projects", {"projects"});
 }
 
 Task<http::Response> PoolApi::list(http::Request& request) {

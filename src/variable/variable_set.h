@@ -35,9 +35,8 @@ const jsonapi::Resource& set_resource();
 enum class Want { read, write };
 json::object encode(const VariableSet& set, Want may);
 
-/// The one place that answers whether somebody with this access to the organization may read or change its
-/// sets.
-bool may(const organization::OrganizationAccess& access, Want want);
+/// The one place that answers whether the principal may read or change a set.
+Task<bool> may(postgres::Tx& tx, const api::Principal& principal, const VariableSet& set, Want want);
 /// Whether somebody with this access to an organization may list its sets.
 bool may_list(const organization::OrganizationAccess& access);
 
