@@ -2,10 +2,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
+#include "api/parameters.h"
 #include "base/json.h"
 #include "http/message.h"
 #include "http/router.h"
@@ -48,16 +48,12 @@ http::Response error_response(const http::Request& request, std::exception_ptr f
 /// The authenticated principal of a request of an `authenticated` route.
 const Principal& principal(const http::Request& request);
 
+/// Throws Error{not_found} unless a site admin asks: nobody else sees what is below /admin.
+void require_site_admin(const http::Request& request);
+
 /// A JSON:API answer.
 http::Response answer(int status, const json::object& document);
 http::Response no_content();
-
-/// The page a list request asks for. Throws Error{invalid} on a number or size that is none.
-jsonapi::Page page(const http::Request& request);
-
-/// The relations of `include=`, each of which must be in `allowed`. Throws Error{invalid} with the text
-/// clients know.
-std::set<std::string> includes(const http::Request& request, const std::set<std::string_view>& allowed);
 
 /// Reads the body as a JSON:API document of resource `type` and returns its `data`.
 Task<json::object> read_data(http::Request& request, std::string_view type, std::size_t limit = 1024 * 1024);

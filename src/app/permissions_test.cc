@@ -93,6 +93,13 @@ constexpr std::string_view organization_rows = R"sql(
   INSERT INTO terrane.tokens (id, kind, owner_id, hash, description) VALUES
     ('at-target@', 'user', 'user-owner@', 'target@', 'd'), ('at-crew@', 'team', 'team-crew@', 'crew@', NULL),
     ('at-own@', 'organization', 'org-@', 'own@', 'd');
+  INSERT INTO terrane.subscriptions (id, organization_id, feature_set_id) SELECT 'sub-1@', 'org-@', id FROM terrane.feature_sets WHERE identifier = 'business';
+  INSERT INTO terrane.agent_pools (id, organization_id, name) VALUES ('apool-1@', 'org-@', 'pool');
+  INSERT INTO terrane.ssh_keys (id, organization_id, name, sealed_value) VALUES ('sshkey-1@', 'org-@', 'key', 'v');
+  INSERT INTO terrane.variable_sets (id, organization_id, name) VALUES ('varset-1@', 'org-@', 'set');
+  INSERT INTO terrane.variables (id, variable_set_id, key, sealed_value, category, sensitive, version_id)
+    VALUES ('var-s@', 'varset-1@', 'k', 'v', 'terraform', true, 'v');
+  INSERT INTO terrane.organization_retention_policies (id, organization_id) VALUES ('drp-1@', 'org-@');
 )sql";
 
 constexpr std::string_view common_rows = R"sql(
@@ -114,6 +121,10 @@ std::optional<std::string> id_after(std::string_view part) {
       {"team-workspaces", "tws-1@"},
       {"workspaces", "ws-1@"},
       {"vars", "var-1@"},
+      {"agent-pools", "apool-1@"},
+      {"ssh-keys", "sshkey-1@"},
+      {"varsets", "varset-1@"},
+      {"subscriptions", "sub-1@"},
       {"configuration-versions", "cv-1@"},
       {"state-versions", "sv-1@"},
       {"state-version-outputs", "wsout-1@"},
@@ -194,9 +205,35 @@ const std::map<std::string, Example>& examples() {
       {"POST /workspaces/:id/relationships/remote-state-consumers", {"", list("workspaces", "ws-2@")}},
       {"PATCH /workspaces/:id/relationships/remote-state-consumers", {"", list("workspaces", "ws-2@")}},
       {"DELETE /workspaces/:id/relationships/remote-state-consumers", {"", list("workspaces", "ws-2@")}},
-      {"POST /workspaces/:workspace_id/vars",
+      {"POST /workspaces/:owner/vars",
        {"", data("vars", R"("key": "new", "value": "v", "category": "terraform")")}},
-      {"PATCH /workspaces/:workspace_id/vars/:id", {"", data("vars", R"("description": "d")")}},
+      {"PATCH /workspaces/:owner/vars/:id", {"", data("vars", R"("description": "d")")}},
+      {"POST /organizations/:organization/agent-pools", {"", data("agent-pools", R"("name": "fresh")")}},
+      {"PATCH /agent-pools/:id", {"", data("agent-pools", R"("name": "renamed")")}},
+      {"POST /agent-pools/:id/authentication-tokens",
+       {"", data("authentication-tokens", R"("description": "d")")}},
+      {"POST /organizations/:organization/ssh-keys",
+       {"", data("ssh-keys", R"("name": "fresh", "value": "v")")}},
+      {"PATCH /ssh-keys/:id", {"", data("ssh-keys", R"("name": "renamed")")}},
+      {"PATCH /workspaces/:id/relationships/ssh-key", {"", data("workspaces", R"("id": "sshkey-1@")")}},
+      {"POST /organizations/:organization/varsets", {"", data("varsets", R"("name": "fresh")")}},
+      {"PATCH /varsets/:id", {"", data("varsets", R"("name": "renamed")")}},
+      {"POST /varsets/:id/relationships/workspaces", {"", list("workspaces", "ws-1@")}},
+      {"DELETE /varsets/:id/relationships/workspaces", {"", list("workspaces", "ws-1@")}},
+      {"POST /varsets/:id/relationships/projects", {"", list("projects", "prj-1@")}},
+      {"DELETE /varsets/:id/relationships/projects", {"", list("projects", "prj-1@")}},
+      {"POST /varsets/:owner/relationships/vars",
+       {"", data("vars", R"("key": "new", "value": "v", "category": "terraform")")}},
+      {"PATCH /varsets/:owner/relationships/vars/:id", {"", data("vars", R"("description": "d")")}},
+      {"POST /organizations/:organization/relationships/data-retention-policy",
+       {"", data("data-retention-policy-dont-deletes", "")}},
+      {"PATCH /organizations/:organization/relationships/data-retention-policy",
+       {"", data("data-retention-policy-dont-deletes", "")}},
+      {"PATCH /admin/organizations/:organization", {"", data("organizations", "")}},
+      {"POST /admin/organizations/:organization/subscription",
+       {"", data("subscription", "", related("feature-set", "feature-sets", "fs-business00000001"))}},
+      {"PATCH /admin/organizations/:organization/relationships/module-consumers",
+       {"", list("organizations", "%")}},
       {"POST /workspaces/:id/configuration-versions", {"", data("configuration-versions", "")}},
       {"GET /state-versions", {"?filter[workspace][name]=one&filter[organization][name]=%", ""}},
       {"POST /workspaces/:id/state-versions",
@@ -316,6 +353,7 @@ struct Stage {
       reset_sql =
           "DO $$ DECLARE place text; remaining int; BEGIN FOR pass IN 1..5 LOOP remaining := 0; FOR place IN "
           "SELECT tablename FROM pg_tables WHERE schemaname = 'terrane' AND tablename NOT LIKE '%migration%' "
+          "AND tablename <> 'feature_sets' "
           "LOOP BEGIN EXECUTE 'DELETE FROM terrane.' || quote_ident(place); EXCEPTION WHEN "
           "foreign_key_violation THEN remaining := remaining + 1; END; END LOOP; EXIT WHEN remaining = 0; "
           "END "
@@ -348,6 +386,8 @@ struct Stage {
         out += "/" + std::string(part);
       } else if (part == ":name" && before == "workspaces") {
         out += "/one";
+      } else if (part == ":id" && before == "vars" && out.find("varsets") != std::string::npos) {
+        out += "/var-s" + letter;
       } else if (std::optional<std::string> id = id_after(before)) {
         out += "/" + filled(*id, letter);
       } else {
@@ -380,7 +420,8 @@ struct Stage {
 
 /// Rights that have nothing to do with an organization.
 bool is_everywhere(const std::string& right) {
-  return right == "anyone" || right == "user" || right == "account" || right == "site admin";
+  return right == "anyone" || right == "all but runs" || right == "user" || right == "account" ||
+         right == "site admin";
 }
 
 TEST(Permissions, AreThoseOfTheTable) {

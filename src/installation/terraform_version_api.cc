@@ -6,11 +6,6 @@
 namespace terrane::installation {
 namespace {
 
-void require_site_admin(const http::Request& request) {
-  const api::Principal& principal = api::principal(request);
-  if (principal.kind != api::Principal::Kind::user || !principal.site_admin) throw Error(Code::not_found, "");
-}
-
 const json::object& attributes_of(const json::object& data) {
   static const json::object none;
   const json::object* given = find_object(data, "attributes");
@@ -37,7 +32,7 @@ void TerraformVersionApi::add_routes(http::Router& router) {
 }
 
 Task<http::Response> TerraformVersionApi::list(http::Request& request) {
-  require_site_admin(request);
+  api::require_site_admin(request);
   jsonapi::Page page = api::page(request);
   std::string_view exact = request.query.find("filter[version]").value_or("");
   std::string_view part = request.query.find("search[version]").value_or("");
@@ -49,7 +44,7 @@ Task<http::Response> TerraformVersionApi::list(http::Request& request) {
 }
 
 Task<http::Response> TerraformVersionApi::create(http::Request& request) {
-  require_site_admin(request);
+  api::require_site_admin(request);
   json::object data = co_await api::read_data(request, terraform_version_resource().type, 64 * 1024);
   TerraformVersion version;
   version.id = Id<TerraformVersion>::make();
@@ -68,14 +63,14 @@ Task<http::Response> TerraformVersionApi::create(http::Request& request) {
 }
 
 Task<http::Response> TerraformVersionApi::show(http::Request& request) {
-  require_site_admin(request);
+  api::require_site_admin(request);
   postgres::Tx tx = co_await database_.begin();
   TerraformVersion version = co_await require_version(tx, request.parameter("id"));
   co_return api::answer(200, jsonapi::document(encode(version)));
 }
 
 Task<http::Response> TerraformVersionApi::update(http::Request& request) {
-  require_site_admin(request);
+  api::require_site_admin(request);
   json::object data = co_await api::read_data(request, terraform_version_resource().type, 64 * 1024);
   std::function<Task<TerraformVersion>(postgres::Tx&)> change =
       [&](postgres::Tx& tx) -> Task<TerraformVersion> {
@@ -90,7 +85,7 @@ Task<http::Response> TerraformVersionApi::update(http::Request& request) {
 }
 
 Task<http::Response> TerraformVersionApi::remove(http::Request& request) {
-  require_site_admin(request);
+  api::require_site_admin(request);
   std::function<Task<>(postgres::Tx&)> remove = [&](postgres::Tx& tx) {
     return remove_terraform_version(tx, request.parameter("id"));
   };

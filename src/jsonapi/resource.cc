@@ -75,7 +75,7 @@ json::object parse_data(std::string_view body, std::string_view type) {
     throw Error(Code::unprocessable,
                 "The document must be an object with a member 'data' that is a resource object.", "/data");
   std::optional<std::string> given = find_string(*data, "type");
-  if (given && !given->empty() && *given != type) {
+  if (!type.empty() && given && !given->empty() && *given != type) {
     throw Error(Code::unprocessable, "The type must be '" + std::string(type) + "', not '" + *given + "'.",
                 "/data/type");
   }
@@ -103,6 +103,45 @@ std::optional<std::string> related_id(const json::object& data, std::string_view
     throw Error(Code::unprocessable, "The relationship must name one resource by its id.",
                 pointer + "/data/id");
   return id;
+}
+
+std::vector<std::string> identifiers(const json::value& list, const std::string& pointer, std::size_t most) {
+  if (!list.is_array())
+    throw Error(Code::unprocessable, "The member must be a list of resource identifiers.", pointer);
+  const json::array& items = list.get_array();
+  if (items.size() > most) {
+    throw Error(Code::unprocessable, "The list may hold at most " + std::to_string(most) + " items.",
+                pointer);
+  }
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const json::object* item = items[i].if_object();
+    std::optional<std::string> id = item ? find_string(*item, "id") : std::nullopt;
+    if (!id || !is_clean_utf8(*id)) {
+      throw Error(Code::unprocessable, "Each item must name a resource by its id.",
+                  pointer + "/" + std::to_string(i) + "/id");
+    }
+    if (std::ranges::find(ids, *id) == ids.end()) ids.push_back(std::move(*id));
+  }
+  return ids;
+}
+
+std::optional<std::vector<std::string>> related_ids(const json::object& data, std::string_view name,
+                                                    std::size_t most) {
+  const json::object* relationships = find_object(data, "relationships");
+  const json::value* relation = relationships ? relationships->if_contains(name) : nullptr;
+  if (!relation) return std::nullopt;
+  const std::string pointer = "/data/relationships/" + std::string(name);
+  const json::object* object = relation->if_object();
+  const json::value* list = object ? object->if_contains("data") : nullptr;
+  if (!list) throw Error(Code::unprocessable, "A relationship must be an object with 'data'.", pointer);
+  return identifiers(*list, pointer + "/data", most);
+}
+
+json::object linkage(std::string_view type, const std::vector<std::string>& ids) {
+  json::array data;
+  for (const std::string& id : ids) data.push_back(json::object{{"id", id}, {"type", type}});
+  return {{"data", std::move(data)}};
 }
 
 json::array slice(json::array all, const Page& page) {

@@ -129,12 +129,24 @@ json::object encode(const Resource& table, const void* resource, std::string_vie
 json::object decode(const Resource& table, const json::object& data, Flag when, void* resource);
 
 /// The `data` object of a request's document. Throws Error{invalid} when the text is not JSON,
-/// Error{unprocessable} when it is not a JSON:API document or `type` is given and another than `type`.
+/// Error{unprocessable} when it is not a JSON:API document or `type` is given and another than `type`; an
+/// empty `type` allows any.
 json::object parse_data(std::string_view body, std::string_view type);
 
 /// The id of relation `name` in a request's `data`; nothing when it is absent or null. Throws
 /// Error{unprocessable} on another shape.
 std::optional<std::string> related_id(const json::object& data, std::string_view name);
+
+/// The ids of a relation to many in a request's `data`; nothing when it is absent. Throws
+/// Error{unprocessable} on another shape, or on more than `most`.
+std::optional<std::vector<std::string>> related_ids(const json::object& data, std::string_view name,
+                                                    std::size_t most);
+/// The ids of a list of resource identifiers, `[{"type", "id"}]`, each once, that stands at `pointer`. Throws
+/// as `related_ids`.
+std::vector<std::string> identifiers(const json::value& list, const std::string& pointer, std::size_t most);
+
+/// `{"data": [{"id", "type"}]}` of a relation to many.
+json::object linkage(std::string_view type, const std::vector<std::string>& ids);
 
 /// What a list asked for: `page[number]` from 1 and `page[size]` 1..100 (default 20).
 struct Page {

@@ -196,6 +196,7 @@ TEST(Documents, TakeOnlyResourceObjects) {
   EXPECT_TRUE(parse_data(R"({"data": {"type": "things"}})", "things").contains("type"));
   EXPECT_TRUE(parse_data(R"({"data": {"type": "", "attributes": null}})", "things").contains("type"))
       << "as go-tfe sends it";
+  EXPECT_TRUE(parse_data(R"({"data": {"type": "others"}})", "").contains("type"));
   EXPECT_TRUE(parse_data(R"({"data": {}})", "things").empty());
   EXPECT_EQ(refusal_of([] { parse_data("{", "things"); })->code(), Code::invalid);
   EXPECT_EQ(refusal_of([] { parse_data("", "things"); })->code(), Code::invalid);
@@ -233,6 +234,31 @@ TEST(Documents, ReadOneRelatedId) {
     ASSERT_TRUE(refusal) << bad;
     EXPECT_TRUE(refusal->problems()[0].pointer.starts_with("/data/relationships/owner")) << bad;
   }
+}
+
+TEST(Documents, ReadManyRelatedIds) {
+  auto read = [](const char* text) {
+    json::value value = parse_json(text);
+    return related_ids(value.as_object(), "owners", 2);
+  };
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(read(R"({"relationships": {"owners": {"data": [{"id": "b"}, {"id": "a"}]}}})"), (Ids{"b", "a"}));
+  EXPECT_EQ(read(R"({"relationships": {"owners": {"data": [{"id": "b"}, {"id": "b"}]}}})"), Ids{"b"});
+  EXPECT_EQ(read(R"({"relationships": {"owners": {"data": []}}})"), Ids{});
+  EXPECT_EQ(read(R"({"relationships": {}})"), std::nullopt);
+  EXPECT_EQ(read("{}"), std::nullopt);
+  for (const char* bad :
+       {R"({"relationships": {"owners": null}})", R"({"relationships": {"owners": {}}})",
+        R"({"relationships": {"owners": {"data": null}}})", R"({"relationships": {"owners": {"data": [5]}}})",
+        R"({"relationships": {"owners": {"data": [{"id": 5}]}}})",
+        R"({"relationships": {"owners": {"data": [{"id":"a"},{"id":"b"},{"id":"c"}]}}})",
+        "{\"relationships\": {\"owners\": {\"data\": [{\"id\": \"a\\u0000\"}]}}}"}) {
+    std::optional<Error> refusal = refusal_of([&] { read(bad); });
+    ASSERT_TRUE(refusal) << bad;
+    EXPECT_TRUE(refusal->problems()[0].pointer.starts_with("/data/relationships/owners")) << bad;
+  }
+  EXPECT_EQ(linkage("owners", Ids{"a"}), parse_json(R"({"data": [{"id": "a", "type": "owners"}]})"));
+  EXPECT_EQ(linkage("owners", Ids{}), parse_json(R"({"data": []})"));
 }
 
 TEST(Documents, SayWhereAPageStands) {

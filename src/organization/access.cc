@@ -12,6 +12,13 @@ bool is_site_admin(const api::Principal& principal) {
   return principal.kind == Kind::user && principal.site_admin;
 }
 
+/// Whether an organization lets nobody of this kind in: a disabled one is open to site admins, and to runs
+/// that go on; one without user tokens to teams and its own token.
+bool is_closed(const api::Principal& principal, const postgres::Row& row) {
+  if (is_site_admin(principal) || principal.kind == Kind::run) return false;
+  return row.boolean("is_disabled") || (principal.kind == Kind::user && !row.boolean("user_tokens_enabled"));
+}
+
 WorkspaceAccess everything() {
   WorkspaceAccess access;
   access.read = access.read_variables = access.write_variables = true;
@@ -65,6 +72,7 @@ WorkspaceAccess of_teams(const postgres::Row& row) {
 }
 
 WorkspaceAccess workspace_access(const api::Principal& principal, const postgres::Row& row) {
+  if (is_closed(principal, row)) return {};
   switch (principal.kind) {
     case Kind::user: return principal.site_admin ? everything() : of_teams(row);
     case Kind::team: return of_teams(row);
@@ -81,6 +89,7 @@ WorkspaceAccess workspace_access(const api::Principal& principal, const postgres
 
 ProjectAccess project_access(const api::Principal& principal, const postgres::Row& row) {
   ProjectAccess access;
+  if (is_closed(principal, row)) return access;
   if (is_site_admin(principal) || row.boolean("is_its_organization") || row.boolean("manages")) {
     access.read = access.update = access.destroy = true;
     access.create_workspaces = access.delete_workspaces = access.move_workspaces = true;
@@ -128,6 +137,7 @@ void read_flags(const postgres::Row& row, OrganizationAccess& access) {
 
 OrganizationAccess organization_access(const api::Principal& principal, const postgres::Row& row) {
   OrganizationAccess access;
+  if (is_closed(principal, row)) return access;
   access.id = row.string("id");
   access.name = row.string("name");
   access.default_project = row.string("default_project");

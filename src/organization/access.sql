@@ -5,7 +5,7 @@ WITH mine AS MATERIALIZED (
   SELECT t.* FROM terrane.principal_teams p CROSS JOIN LATERAL (
     SELECT * FROM terrane.teams t WHERE t.id = p.team_id OFFSET 0) t
    WHERE p.kind = $2 AND p.id = $3)
-SELECT o.id, o.name, g.*,
+SELECT o.id, o.name, o.user_tokens_enabled, o.is_disabled, g.*,
        coalesce((SELECT p.id FROM terrane.projects p WHERE p.organization_id = o.id AND p.is_default), '') AS default_project,
        $2 = 'organization' AND o.id = $3 AS is_itself,
        g.has_team OR ($2 = 'user' AND EXISTS (
@@ -37,7 +37,7 @@ WITH mine AS MATERIALIZED (
   SELECT t.* FROM terrane.principal_teams p CROSS JOIN LATERAL (
     SELECT * FROM terrane.teams t WHERE t.id = p.team_id OFFSET 0) t
    WHERE p.kind = $2 AND p.id = $3)
-SELECT o.id, o.name, g.*,
+SELECT o.id, o.name, o.user_tokens_enabled, o.is_disabled, g.*,
        coalesce((SELECT p.id FROM terrane.projects p WHERE p.organization_id = o.id AND p.is_default), '') AS default_project,
        $2 = 'organization' AND o.id = $3 AS is_itself,
        g.has_team OR ($2 = 'user' AND EXISTS (
@@ -70,11 +70,11 @@ WITH mine AS MATERIALIZED (
   SELECT t.* FROM terrane.principal_teams p CROSS JOIN LATERAL (
     SELECT * FROM terrane.teams t WHERE t.id = p.team_id OFFSET 0) t
    WHERE p.kind = $2 AND p.id = $3)
-SELECT w.id, w.organization_id, g.*,
+SELECT w.id, w.organization_id, o.user_tokens_enabled, o.is_disabled, g.*,
        $2 = 'organization' AND w.organization_id = $3 AS is_its_organization,
        $2 = 'run' AND (w.id = $4 OR w.global_remote_state OR EXISTS (
          SELECT FROM terrane.remote_state_consumers c WHERE c.workspace_id = w.id AND c.consumer_id = $4)) AS shares
-  FROM terrane.workspaces w CROSS JOIN LATERAL (
+  FROM terrane.workspaces w JOIN terrane.organizations o ON o.id = w.organization_id CROSS JOIN LATERAL (
     SELECT coalesce(bool_or(t.name = 'owners' OR t.manage_projects), false) AS manages_projects,
            coalesce(bool_or(t.name = 'owners' OR t.manage_workspaces OR t.manage_projects), false) AS manages,
            coalesce(bool_or(t.read_workspaces), false) AS reads,
@@ -104,11 +104,11 @@ WITH mine AS MATERIALIZED (
   SELECT t.* FROM terrane.principal_teams p CROSS JOIN LATERAL (
     SELECT * FROM terrane.teams t WHERE t.id = p.team_id OFFSET 0) t
    WHERE p.kind = $2 AND p.id = $3)
-SELECT w.id, w.organization_id, g.*,
+SELECT w.id, w.organization_id, o.user_tokens_enabled, o.is_disabled, g.*,
        $2 = 'organization' AND w.organization_id = $3 AS is_its_organization,
        $2 = 'run' AND (w.id = $4 OR w.global_remote_state OR EXISTS (
          SELECT FROM terrane.remote_state_consumers c WHERE c.workspace_id = w.id AND c.consumer_id = $4)) AS shares
-  FROM terrane.workspaces w CROSS JOIN LATERAL (
+  FROM terrane.workspaces w JOIN terrane.organizations o ON o.id = w.organization_id CROSS JOIN LATERAL (
     SELECT coalesce(bool_or(t.name = 'owners' OR t.manage_projects), false) AS manages_projects,
            coalesce(bool_or(t.name = 'owners' OR t.manage_workspaces OR t.manage_projects), false) AS manages,
            coalesce(bool_or(t.read_workspaces), false) AS reads,
@@ -138,8 +138,8 @@ WITH mine AS MATERIALIZED (
   SELECT t.* FROM terrane.principal_teams p CROSS JOIN LATERAL (
     SELECT * FROM terrane.teams t WHERE t.id = p.team_id OFFSET 0) t
    WHERE p.kind = $2 AND p.id = $3)
-SELECT j.id, j.is_default, g.*, $2 = 'organization' AND j.organization_id = $3 AS is_its_organization
-  FROM terrane.projects j CROSS JOIN LATERAL (
+SELECT j.id, j.is_default, o.user_tokens_enabled, o.is_disabled, g.*, $2 = 'organization' AND j.organization_id = $3 AS is_its_organization
+  FROM terrane.projects j JOIN terrane.organizations o ON o.id = j.organization_id CROSS JOIN LATERAL (
     SELECT coalesce(bool_or(t.name = 'owners' OR t.manage_projects), false) AS manages,
            coalesce(bool_or(t.manage_workspaces), false) AS manages_workspaces,
            coalesce(bool_or(t.read_projects OR t.manage_agent_pools), false) AS reads,

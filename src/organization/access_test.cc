@@ -300,6 +300,29 @@ TEST(WorkspaceAccess, AddsUpGrants) {
   });
 }
 
+TEST(OrganizationAccess, EndsWhereTheOrganizationIsClosed) {
+  run([](postgres::Tx& tx) -> Task<> {
+    api::Principal admin = principal(Kind::user, "user-nobody");
+    admin.site_admin = true;
+    const api::Principal owner = principal(Kind::user, "user-owner");
+    const api::Principal owners = principal(Kind::team, "team-1", "org-1");
+    const api::Principal of_run = principal(Kind::run, "run-1", "org-1", "ws-own");
+    auto may = [&](const api::Principal& who) -> Task<bool> {
+      const bool organization = (co_await access_to_organization(tx, who, "acme")).read;
+      const bool workspace = (co_await access_to_workspace(tx, who, "ws-own")).read;
+      EXPECT_EQ(organization, workspace);
+      co_return organization;
+    };
+    co_await tx.run({"test_no_user_tokens", "UPDATE terrane.organizations SET user_tokens_enabled = false"});
+    EXPECT_FALSE(co_await may(owner));
+    EXPECT_TRUE(co_await may(owners) && co_await may(admin) && co_await may(of_run));
+    EXPECT_FALSE((co_await access_to_project(tx, owner, "prj-1")).read);
+    co_await tx.run({"test_disabled", "UPDATE terrane.organizations SET is_disabled = true"});
+    EXPECT_FALSE(co_await may(owners));
+    EXPECT_TRUE(co_await may(admin) && co_await may(of_run));
+  });
+}
+
 TEST(ReadableScope, OfARunIsWhatItsWorkspaceMayRead) {
   run([](postgres::Tx& tx) -> Task<> {
     const api::Principal of_run = principal(Kind::run, "run-1", "org-1", "ws-own");

@@ -48,6 +48,27 @@ void require_attributes(const json::object& data) {
   if (!problems.empty()) throw Error(Code::unprocessable, std::move(problems));
 }
 
+Task<std::vector<json::object>> load_organizations(postgres::Tx& tx, const api::Principal& principal,
+                                                   const std::vector<std::string>& names) {
+  std::vector<json::object> out;
+  for (const Organization& organization : co_await find_by_names(tx, names)) {
+    // All that one document shows is of one organization, or nearly so.
+    OrganizationAccess access = co_await access_to_organization(tx, principal, organization.name);
+    if (access.read) out.push_back(encode(organization, access));
+  }
+  co_return out;
+}
+
+/// Promises that this installation cannot keep are refused, not ignored.
+void refuse_enforced_hyok(const json::object& data) {
+  const json::object* given = find_object(data, "attributes");
+  if (given && find_bool(*given, "enforce-hyok").value_or(false)) {
+    throw Error(Code::unprocessable,
+                "Enforce HYOK cannot be enabled: this installation has no HYOK configurations",
+                "/data/attributes/enforce-hyok");
+  }
+}
+
 }  // namespace
 
 void OrganizationApi::add_routes(http::Router& router) {
@@ -59,16 +80,18 @@ void OrganizationApi::add_routes(http::Router& router) {
   router.add({Method::get, one, api::bind<&Self::show>(this)});
   router.add({Method::patch, one, api::bind<&Self::update>(this), 64 * 1024});
   router.add({Method::del, one, api::bind<&Self::remove>(this)});
-  router.add({Method::get, one + "/entitlement-set", api::bind<&Self::show_entitlements>(this)});
   router.add({Method::post, one + "/authentication-token", api::bind<&Self::create_token>(this), 64 * 1024});
   router.add({Method::get, one + "/authentication-token", api::bind<&Self::show_token>(this)});
   router.add({Method::del, one + "/authentication-token", api::bind<&Self::delete_token>(this)});
+  includes_.add_resource("organizations", load_organizations);
+  includes_.add_relation("organizations", "default_project", {"projects"});
 }
 
 Task<http::Response> OrganizationApi::list(http::Request& request) {
   const api::Principal& principal = api::principal(request);
   jsonapi::Page page = page_of(request);
-  std::string_view search = request.query.find("q").value_or("");
+  auto part = [&](const char* name) { return request.query.find(name).value_or(""); };
+  const Search search{part("q"), part("q[name]"), part("q[email]")};
   postgres::Tx tx = co_await database_.begin();
   auto [organizations, total] = co_await organization::list(tx, principal, search, page);
   std::vector<std::string> names;
@@ -79,7 +102,7 @@ Task<http::Response> OrganizationApi::list(http::Request& request) {
     auto access = accesses.find(organization.id.text());
     if (access != accesses.end()) data.push_back(encode(organization, access->second));
   }
-  co_return api::answer(200, jsonapi::list_document(std::move(data), page, total, request.path));
+  co_return co_await includes_.answer_list(request, tx, "organizations", std::move(data), page, total);
 }
 
 Task<http::Response> OrganizationApi::create(http::Request& request) {
@@ -91,6 +114,11 @@ Task<http::Response> OrganizationApi::create(http::Request& request) {
   organization.default_project_id = Id<Project>::make().text();
   jsonapi::decode(resource(), data, jsonapi::create, &organization);
   require_attributes(data);
+  refuse_enforced_hyok(data);
+  if (organization.default_execution_mode == "agent") {
+    throw Error(Code::unprocessable, "A new organization has no agent pool that could be its default",
+                "/data/attributes/default-execution-mode");
+  }
 
   OrganizationAccess access;
   std::function<Task<Organization>(postgres::Tx&)> create = [&](postgres::Tx& tx) -> Task<Organization> {
@@ -106,19 +134,11 @@ Task<http::Response> OrganizationApi::create(http::Request& request) {
 }
 
 Task<http::Response> OrganizationApi::show(http::Request& request) {
-  std::set<std::string> include = api::includes(request, {"default-project", "default_project"});
   postgres::Tx tx = co_await database_.begin();
   OrganizationAccess access =
       co_await require_organization(tx, api::principal(request), request.parameter("organization"));
   Organization organization = co_await require_row(tx, access);
-  json::array included;
-  if (!include.empty()) {
-    std::optional<Project> project = co_await find_project(tx, organization.default_project_id);
-    ProjectAccess seen =
-        co_await access_to_project(tx, api::principal(request), organization.default_project_id);
-    if (project && seen.read) included.push_back(encode(*project, seen));
-  }
-  co_return api::answer(200, jsonapi::document(encode(organization, access), std::move(included)));
+  co_return co_await includes_.answer(request, tx, 200, encode(organization, access));
 }
 
 Task<http::Response> OrganizationApi::update(http::Request& request) {
@@ -127,8 +147,10 @@ Task<http::Response> OrganizationApi::update(http::Request& request) {
   std::function<Task<Organization>(postgres::Tx&)> change = [&](postgres::Tx& tx) -> Task<Organization> {
     // The access of the first attempt stands: after a change of the name the path's name is no more.
     if (!access) access = co_await require_own(tx, request);
-    Organization given;
-    json::object columns = jsonapi::decode(resource(), data, jsonapi::update, &given);
+    Organization changed = co_await require_row(tx, *access);
+    json::object columns = jsonapi::decode(resource(), data, jsonapi::update, &changed);
+    refuse_enforced_hyok(data);
+    co_await settle_default_agent_pool(tx, data, changed, columns);
     co_await organization::update(tx, Id<Organization>(access->id), columns);
     co_return co_await require_row(tx, *access);
   };
@@ -145,13 +167,6 @@ Task<http::Response> OrganizationApi::remove(http::Request& request) {
   co_await postgres::transact_remove(database_, remove);
   tokens_.forget("");
   co_return api::no_content();
-}
-
-Task<http::Response> OrganizationApi::show_entitlements(http::Request& request) {
-  postgres::Tx tx = co_await database_.begin();
-  OrganizationAccess access =
-      co_await require_organization(tx, api::principal(request), request.parameter("organization"));
-  co_return api::answer(200, jsonapi::document(entitlement_set(access)));
 }
 
 Task<http::Response> OrganizationApi::create_token(http::Request& request) {

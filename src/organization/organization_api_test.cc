@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "api/testing_client.h"
+#include "organization/subscription_api.h"
 #include "testing/run.h"
 #include "testing/test_database.h"
 
@@ -50,8 +51,10 @@ struct Stage {
   const TestDatabase& at;
   postgres::Database database;
   user::Tokens tokens;
+  api::Includes includes;
   OrganizationApi organizations;
   ProjectApi projects;
+  SubscriptionApi subscriptions;
   http::Router router;
   std::optional<api::TestClient> client;
   std::map<std::string, std::string> token_of;
@@ -60,10 +63,12 @@ struct Stage {
       : at(given),
         database(executor, given.options()),
         tokens(database, Secret("a key of the tests")),
-        organizations(database, tokens),
-        projects(database) {
+        organizations(database, tokens, includes),
+        projects(database, includes),
+        subscriptions(database, includes) {
     organizations.add_routes(router);
     projects.add_routes(router);
+    subscriptions.add_routes(router);
     client.emplace(router, [this](const std::string& token) { return tokens.authenticate(token); });
   }
 
@@ -207,19 +212,79 @@ TEST(OrganizationApi, ChangesAndRenames) {
   });
 }
 
-TEST(OrganizationApi, TellsWhatItCanDo) {
+TEST(OrganizationApi, KeepsItsSettings) {
   run([](Stage& stage) -> Task<> {
     TestAnswer made = co_await stage.create("acme", "user-ann");
-    TestAnswer set = co_await stage.get("/api/v2/organizations/acme/entitlement-set", "user-ann");
-    EXPECT_EQ(set.text("/data/type"), "entitlement-sets");
-    EXPECT_EQ(set.text("/data/id"), made.text("/data/attributes/external-id"));
-    EXPECT_EQ(set.at("/data/attributes/operations"), json::value(true));
-    EXPECT_EQ(set.at("/data/attributes/state-storage"), json::value(true));
-    for (const char* name : {"agents", "audit-logging", "cost-estimation", "global-run-tasks",
-                             "private-module-registry", "private-run-tasks", "run-tasks", "sso", "sentinel",
-                             "teams", "vcs-integrations", "policy-enforcement"}) {
-      EXPECT_EQ(set.at(std::string("/data/attributes/") + name), json::value(false)) << name;
+    EXPECT_EQ(made.at("/data/attributes/user-tokens-enabled"), json::value(true));
+    json::object body =
+        test_document("organizations", {{"owners-team-saml-role-id", "role"},
+                                        {"send-passing-statuses-for-untriggered-speculative-plans", true},
+                                        {"aggregated-commit-status-enabled", false},
+                                        {"speculative-plan-management-enabled", false},
+                                        {"cost-estimation-enabled", true},
+                                        {"allow-force-delete-workspaces", true},
+                                        {"assessments-enforced", true}});
+    TestAnswer changed = co_await stage.call(Method::patch, "/api/v2/organizations/acme", body, "user-ann");
+    EXPECT_EQ(changed.status, 200) << changed.body;
+    for (const auto& [name, value] : body["data"].at("attributes").as_object())
+      EXPECT_EQ(changed.at("/data/attributes/" + std::string(name)), value) << name;
+    TestAnswer shown = co_await stage.get("/api/v2/organizations/acme", "user-ann");
+    EXPECT_EQ(shown.at("/data"), changed.at("/data"));
+    TestAnswer hyok =
+        co_await stage.call(Method::patch, "/api/v2/organizations/acme",
+                            test_document("organizations", {{"enforce-hyok", true}}), "user-ann");
+    EXPECT_EQ(hyok.status, 422);
+    EXPECT_EQ(hyok.text("/errors/0/source/pointer"), "/data/attributes/enforce-hyok");
+  });
+}
+
+TEST(OrganizationApi, SearchesByNameOrAddress) {
+  run([](Stage& stage) -> Task<> {
+    co_await stage.create("acme", "user-ann");
+    co_await stage.create("other", "user-ann");
+    for (auto [query, found] : {std::pair("q[name]=ACM", 1), std::pair("q[email]=other@", 1),
+                                std::pair("q[name]=acme&q[email]=other", 0), std::pair("q=example", 2)}) {
+      TestAnswer list = co_await stage.get("/api/v2/organizations?" + std::string(query), "user-ann");
+      EXPECT_EQ(list.at("/meta/pagination/total-count"), json::value(found)) << query;
     }
+  });
+}
+
+TEST(OrganizationApi, DefaultAgentPoolNeedsAgentMode) {
+  run([](Stage& stage) -> Task<> {
+    co_await stage.create("acme", "user-ann");
+    co_await stage.create("other", "user-ann");
+    stage.at.run(
+        "INSERT INTO terrane.agent_pools (id, organization_id, name, organization_scoped) SELECT 'apool-' || "
+        "name, id, 'p', true FROM terrane.organizations; INSERT INTO terrane.agent_pools (id, "
+        "organization_id, name, organization_scoped) SELECT 'apool-part', id, 'part', false FROM "
+        "terrane.organizations WHERE name = 'acme'");
+    auto patch = [&](std::optional<std::string> mode, std::optional<std::string> pool) -> Task<TestAnswer> {
+      json::object data{{"type", "organizations"}};
+      if (mode) data["attributes"] = json::object{{"default-execution-mode", *mode}};
+      if (pool)
+        data["relationships"] =
+            json::object{{"default-agent-pool",
+                          json::object{{"data", json::object{{"id", *pool}, {"type", "agent-pools"}}}}}};
+      co_return co_await stage.call(Method::patch, "/api/v2/organizations/acme",
+                                    json::object{{"data", std::move(data)}}, "user-ann");
+    };
+    TestAnswer remote = co_await patch(std::nullopt, "apool-acme");
+    EXPECT_EQ(remote.status, 422);
+    EXPECT_EQ(remote.text("/errors/0/detail"),
+              "Default agent pool must not be specified unless using 'agent' execution mode");
+    EXPECT_EQ((co_await patch("agent", std::nullopt)).status, 422) << "agent mode needs a pool";
+    for (const char* pool : {"apool-other", "apool-part", "apool-nothing"})
+      EXPECT_EQ((co_await patch("agent", pool)).status, 422) << pool;
+    TestAnswer agent = co_await patch("agent", "apool-acme");
+    EXPECT_EQ(agent.status, 200) << agent.body;
+    EXPECT_EQ(agent.text("/data/relationships/default-agent-pool/data/id"), "apool-acme");
+    EXPECT_EQ(
+        (co_await patch(std::nullopt, std::nullopt)).text("/data/relationships/default-agent-pool/data/id"),
+        "apool-acme")
+        << "what is not given stays";
+    TestAnswer back = co_await patch("remote", std::nullopt);
+    EXPECT_TRUE(back.at("/data/relationships/default-agent-pool/data").is_null());
   });
 }
 
@@ -270,9 +335,15 @@ TEST(OrganizationApi, GoesWithAllThatBelongsToIt) {
   run([](Stage& stage) -> Task<> {
     TestAnswer made = co_await stage.create("acme", "user-ann");
     co_await stage.create("other", "user-ann");
-    stage.at.run(run_rows("acme", "one", "plan", "claimed"));
+    stage.at.run(run_rows("acme", "one", "plan", "finished"));
     stage.at.run(run_rows("acme", "two", "apply", "queued"));
-    stage.at.run(run_rows("other", "far", "apply", "claimed"));
+    stage.at.run(run_rows("other", "far", "plan", "claimed"));
+    stage.at.run(
+        "INSERT INTO terrane.agent_pools (id, organization_id, name) SELECT 'apool-' || name, id, 'p' FROM "
+        "terrane.organizations; UPDATE terrane.organizations SET default_agent_pool_id = 'apool-' || name; "
+        "UPDATE terrane.workspaces SET agent_pool_id = 'apool-acme' WHERE id = 'ws-one'");
+    co_await stage.make_token("agent", "apool-acme", "agent");
+    co_await stage.make_token("agent", "apool-other", "far agent");
     co_await stage.make_token("organization", made.text("/data/attributes/external-id"), "organization");
     co_await stage.make_token("run", "run-one", "run");
     co_await stage.make_token("run", "run-far", "far");
@@ -294,7 +365,7 @@ TEST(OrganizationApi, GoesWithAllThatBelongsToIt) {
     EXPECT_EQ(co_await stage.count("test_kept",
                                    "SELECT count(*) AS n FROM terrane.objects WHERE status <> 'deleted'"),
               2);
-    EXPECT_EQ(co_await stage.count("test_tokens", "SELECT count(*) AS n FROM terrane.tokens"), 4);
+    EXPECT_EQ(co_await stage.count("test_tokens", "SELECT count(*) AS n FROM terrane.tokens"), 5);
 
     TestAnswer busy = co_await stage.call(Method::del, "/api/v2/organizations/other", {}, "user-ann");
     EXPECT_EQ(busy.status, 409);

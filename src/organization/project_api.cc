@@ -1,12 +1,9 @@
-#include "base/text.h"
 #include "organization/organization_api.h"
 #include "organization/project.h"
 #include "postgres/known_commit.h"
 
 namespace terrane::organization {
 namespace {
-
-constexpr std::size_t most_names = 100;
 
 /// The project of the path with what the caller may do with it.
 struct Found {
@@ -22,15 +19,15 @@ Task<Found> require_project(postgres::Tx& tx, const http::Request& request) {
   co_return Found{*project, access};
 }
 
-std::vector<std::string> names_of(const http::Request& request) {
-  std::vector<std::string> names;
-  for (std::string_view name : split(request.query.find("filter[names]").value_or(""), ',')) {
-    if (!name.empty()) names.emplace_back(name);
+Task<std::vector<json::object>> load_projects(postgres::Tx& tx, const api::Principal& principal,
+                                              const std::vector<std::string>& ids) {
+  const auto accesses = co_await access_to_projects(tx, principal, ids);
+  std::vector<json::object> out;
+  for (const Project& project : co_await find_projects(tx, ids)) {
+    auto seen = accesses.find(project.id.text());
+    if (seen != accesses.end()) out.push_back(encode(project, seen->second));
   }
-  if (names.size() > most_names) {
-    throw Error(Code::invalid, "filter[names] may hold at most " + std::to_string(most_names) + " names.");
-  }
-  return names;
+  co_return out;
 }
 
 }  // namespace
@@ -44,13 +41,15 @@ void ProjectApi::add_routes(http::Router& router) {
   router.add({Method::get, "/api/v2/projects/:id", api::bind<&Self::show>(this)});
   router.add({Method::patch, "/api/v2/projects/:id", api::bind<&Self::update>(this), 64 * 1024});
   router.add({Method::del, "/api/v2/projects/:id", api::bind<&Self::remove>(this)});
+  includes_.add_resource("projects", load_projects);
+  includes_.add_relation("projects", "organization", {"organizations"});
 }
 
 Task<http::Response> ProjectApi::list(http::Request& request) {
   if (api::principal(request).kind == api::Principal::Kind::run) throw Error(Code::not_found, "");
   jsonapi::Page page = api::page(request);
-  std::vector<std::string> names = names_of(request);
-  std::string_view search = request.query.find("q").value_or("");
+  std::vector<std::string> names = api::list_parameter(request, "filter[names]");
+  const std::string search = api::text_parameter(request, "q").value_or("");
   postgres::Tx tx = co_await database_.begin();
   OrganizationAccess access =
       co_await require_organization(tx, api::principal(request), request.parameter("organization"));
@@ -64,7 +63,7 @@ Task<http::Response> ProjectApi::list(http::Request& request) {
     auto seen = accesses.find(project.id.text());
     if (seen != accesses.end()) data.push_back(encode(project, seen->second));
   }
-  co_return api::answer(200, jsonapi::list_document(std::move(data), page, total, request.path));
+  co_return co_await includes_.answer_list(request, tx, "projects", std::move(data), page, total);
 }
 
 Task<http::Response> ProjectApi::create(http::Request& request) {
@@ -94,7 +93,7 @@ Task<http::Response> ProjectApi::create(http::Request& request) {
 Task<http::Response> ProjectApi::show(http::Request& request) {
   postgres::Tx tx = co_await database_.begin();
   Found found = co_await require_project(tx, request);
-  co_return api::answer(200, jsonapi::document(encode(found.project, found.access)));
+  co_return co_await includes_.answer(request, tx, 200, encode(found.project, found.access));
 }
 
 Task<http::Response> ProjectApi::update(http::Request& request) {

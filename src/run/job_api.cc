@@ -249,8 +249,12 @@ Task<std::vector<worker_protocol::Variable>> JobApi::open_variables(const Run& r
     log::error("the variables of a run do not open", {{"run", run.id.text()}, {"error", error.what()}});
     throw Unclaimable("The run's variables cannot be decrypted with the keys of this installation's vault.");
   }
+  std::set<std::string> has_priority;
   for (std::size_t i = 0; i < values.size(); ++i) {
     const json::object& variable = frozen.as_array()[i].as_object();
+    if (find_bool(variable, "priority").value_or(false) &&
+        require_string(variable, "category") == "terraform")
+      has_priority.insert(require_string(variable, "key"));
     out.push_back({require_string(variable, "key"), std::move(values[i]),
                    require_string(variable, "category") == "env",
                    find_bool(variable, "hcl").value_or(false)});
@@ -259,7 +263,8 @@ Task<std::vector<worker_protocol::Variable>> JobApi::open_variables(const Run& r
     const json::value document = parse_json(text->reveal());
     for (const json::value& item : document.as_array()) {
       const json::object& variable = item.as_object();
-      // A run's own variables are expressions and win over the workspace's.
+      if (has_priority.contains(require_string(variable, "key"))) continue;
+      // A run's own variables are expressions and win over all but those of sets with priority.
       out.push_back(
           {require_string(variable, "key"), Secret(require_string(variable, "value")), false, true});
     }
@@ -333,6 +338,7 @@ Task<worker_protocol::Job> JobApi::claimed_job(postgres::Tx& tx, const JobRecord
   job.slots = std::move(slots);
   job.time_limit =
       job.phase == worker_protocol::Phase::plan ? needs_.limits.plan_time : needs_.limits.apply_time;
+  if (auto own = row.opt_integer("organization_seconds")) job.time_limit = std::chrono::seconds(*own);
   job.memory_bytes = needs_.limits.memory_bytes;
   job.cpus = needs_.limits.cpus;
   job.processes = needs_.limits.processes;

@@ -15,6 +15,50 @@ using worker_protocol::Ending;
 using worker_protocol::Job;
 using worker_protocol::Phase;
 
+TEST(JobClaim, CarriesVariableSetsByTheirPrecedence) {
+  run([](Stage& stage) -> Task<> {
+    auto variable = [&](std::string owner, std::string key, std::string value) -> Task<> {
+      const std::string id = "var-" + owner + key;
+      const std::string column = owner.starts_with("ws-") ? "workspace_id" : "variable_set_id";
+      std::string sealed = co_await stage.vault.encrypt("terrane", Secret(value), id);
+      co_await stage.sql("INSERT INTO terrane.variables (id, " + column +
+                         ", key, sealed_value, category, version_id) VALUES ('" + id + "', '" + owner +
+                         "', '" + key + "', '" + sealed + "', 'terraform', 'v')");
+    };
+    co_await stage.sql(
+        "INSERT INTO terrane.variable_sets (id, organization_id, name, global, priority) SELECT s.id, "
+        "w.organization_id, s.id, true, s.priority FROM terrane.workspaces w, (VALUES ('varset-first', "
+        "true), "
+        "('varset-last', false)) s (id, priority) WHERE w.id = 'ws-1'");
+    for (const char* key : {"everywhere", "last", "both"}) co_await variable("varset-last", key, "last");
+    for (const char* key : {"everywhere", "first"}) co_await variable("varset-first", key, "first");
+    for (const char* key : {"everywhere", "both", "own"}) co_await variable("ws-1", key, "own");
+    std::string id = co_await stage.make_run(
+        {{"variables", json::array{json::object{{"key", "everywhere"}, {"value", "\"run\""}},
+                                   json::object{{"key", "own"}, {"value", "\"run\""}}}}});
+    co_await stage.sql("DELETE FROM terrane.variable_sets");
+    co_await stage.until(id, "plan_queued");
+    Job job = co_await stage.must_claim();
+    std::map<std::string, std::string> last_wins;
+    for (const worker_protocol::Variable& got : job.variables) last_wins[got.key] = got.value.reveal();
+    EXPECT_EQ(last_wins, (std::map<std::string, std::string>{{"everywhere", "first"},
+                                                             {"first", "first"},
+                                                             {"own", "\"run\""},
+                                                             {"both", "own"},
+                                                             {"last", "last"}}));
+  });
+}
+
+TEST(JobClaim, CarriesTheOrganizationsTimes) {
+  run([](Stage& stage) -> Task<> {
+    co_await stage.sql("UPDATE terrane.organizations SET plan_timeout = '1h30m', apply_timeout = '2h'");
+    std::string id = co_await stage.make_run({});
+    co_await stage.until(id, "plan_queued");
+    Job job = co_await stage.must_claim();
+    EXPECT_EQ(job.time_limit, std::chrono::minutes(90));
+  });
+}
+
 TEST(JobClaim, CarriesAllThatAPhaseNeeds) {
   run([](Stage& stage) -> Task<> {
     for (auto [key, value, category, hcl] :

@@ -54,7 +54,8 @@ SELECT id FROM terrane.jobs WHERE id = ANY ($1::text[]) AND node_id = $2 AND sta
 -- name: job_claim_inputs
 SELECT r.frozen_variables, r.sealed_variables, r.engine, r.engine_version, r.engine_note, cv.object_id AS configuration_object,
        s.object_id AS state_object, s.serial AS state_serial, s.lineage AS state_lineage, p.plan_object_id AS plan_object,
-       CASE $2::text WHEN 'plan' THEN p.log_id ELSE a.log_id END AS log_id, o.id AS organization_id, pr.id AS project_id, pr.name AS project_name
+       CASE $2::text WHEN 'plan' THEN p.log_id ELSE a.log_id END AS log_id, o.id AS organization_id, pr.id AS project_id, pr.name AS project_name,
+       extract(epoch FROM (CASE $2::text WHEN 'plan' THEN o.plan_timeout ELSE o.apply_timeout END)::interval)::bigint AS organization_seconds
   FROM terrane.runs r JOIN terrane.configuration_versions cv ON cv.id = r.configuration_version_id
   JOIN terrane.plans p ON p.run_id = r.id JOIN terrane.applies a ON a.run_id = r.id
   JOIN terrane.workspaces w ON w.id = r.workspace_id JOIN terrane.organizations o ON o.id = w.organization_id

@@ -30,22 +30,24 @@ const jsonapi::Resource& resource() {
   return table;
 }
 
+StateVersion from_row(const postgres::Row& row) {
+  StateVersion version = jsonapi::from_row<StateVersion>(resource(), row);
+  version.id = Id<StateVersion>(row.string("id"));
+  return version;
+}
+
 Task<std::optional<StateVersion>> find(postgres::Tx& tx, const std::string& id) {
   postgres::Result result = co_await tx.run(sql::state_version_find, postgres::Params::of(id));
   std::optional<postgres::Row> row = result.one();
   if (!row) co_return std::nullopt;
-  StateVersion version = jsonapi::from_row<StateVersion>(resource(), *row);
-  version.id = Id<StateVersion>(row->string("id"));
-  co_return version;
+  co_return from_row(*row);
 }
 
 Task<std::optional<StateVersion>> find_by_object(postgres::Tx& tx, const std::string& object) {
   postgres::Result result = co_await tx.run(sql::state_version_of_object, postgres::Params::of(object));
   std::optional<postgres::Row> row = result.one();
   if (!row) co_return std::nullopt;
-  StateVersion version = jsonapi::from_row<StateVersion>(resource(), *row);
-  version.id = Id<StateVersion>(row->string("id"));
-  co_return version;
+  co_return from_row(*row);
 }
 
 Verdict judge(const std::optional<Identity>& current, const Identity& given, bool force) {

@@ -71,12 +71,18 @@ std::optional<std::string> status_filter(const http::Request& request) {
   return std::string(*given);
 }
 
+Task<std::vector<Membership>> find_memberships(postgres::Tx& tx, const std::vector<std::string>& ids) {
+  postgres::Result rows = co_await tx.run(sql::membership_find, postgres::Params::of(ids));
+  std::vector<Membership> found;
+  for (std::size_t i = 0; i < rows.size(); ++i) found.push_back(read(rows[i]));
+  co_return found;
+}
+
 Task<std::optional<Membership>> find_membership(postgres::Tx& tx, const std::string& id) {
   const std::vector<std::string> ids{id};
-  postgres::Result rows = co_await tx.run(sql::membership_find, postgres::Params::of(ids));
-  std::optional<postgres::Row> row = rows.one();
-  if (!row) co_return std::nullopt;
-  co_return read(*row);
+  std::vector<Membership> found = co_await find_memberships(tx, ids);
+  if (found.empty()) co_return std::nullopt;
+  co_return std::move(found.front());
 }
 
 Task<std::vector<json::object>> membership_documents(postgres::Tx& tx, const api::Principal& principal,

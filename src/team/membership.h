@@ -31,6 +31,7 @@ const jsonapi::Resource& membership_resource();
 /// `filter[status]`; nothing when it is not given. Throws Error{invalid} on a status that there is not.
 std::optional<std::string> status_filter(const http::Request& request);
 
+Task<std::vector<Membership>> find_memberships(postgres::Tx& tx, const std::vector<std::string>& ids);
 Task<std::optional<Membership>> find_membership(postgres::Tx& tx, const std::string& id);
 
 /// The resource objects of memberships of one organization, in the order of `ids`, with the relation `teams`

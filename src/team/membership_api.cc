@@ -10,7 +10,6 @@ namespace terrane::team {
 namespace {
 
 using Kind = api::Principal::Kind;
-constexpr std::size_t most_emails = 100;
 constexpr std::size_t most_teams = 100;
 
 /// A membership that the caller may see: their own, or any when they manage memberships.
@@ -32,64 +31,38 @@ Task<Seen> require(postgres::Tx& tx, const http::Request& request) {
   co_return seen;
 }
 
-std::set<std::string> includes_of(const http::Request& request) {
-  return api::includes(request, {"user", "teams", "organization"});
+Task<json::object> document(postgres::Tx& tx, const api::Principal& principal, const Seen& seen) {
+  const std::vector<std::string> ids{seen.membership.id.text()};
+  std::vector<json::object> shown = co_await membership_documents(tx, principal, seen.organization, ids);
+  if (shown.empty()) throw Error(Code::not_found, "");
+  co_return std::move(shown.front());
 }
 
-/// The ids in a relation of encoded memberships, each once.
-std::vector<std::string> related(const std::vector<json::object>& memberships, std::string_view relation) {
-  std::set<std::string> ids;
-  for (const json::object& membership : memberships) {
-    const json::value& data = membership.at("relationships").at(relation).at("data");
-    if (const json::array* many = data.if_array()) {
-      for (const json::value& item : *many) ids.emplace(item.at("id").as_string());
-    } else {
-      ids.emplace(data.at("id").as_string());
+/// Memberships that others name: one's own, and those that the principal manages.
+Task<std::vector<json::object>> load_memberships(postgres::Tx& tx, const api::Principal& principal,
+                                                 const std::vector<std::string>& ids) {
+  std::map<std::string, std::vector<std::string>> of_organization;
+  for (const Membership& found : co_await find_memberships(tx, ids)) {
+    auto& readable = of_organization[found.organization];
+    const bool own = principal.kind == Kind::user && principal.id == found.user_id;
+    if (!own) {
+      auto organization = co_await organization::access_to_organization(tx, principal, found.organization);
+      if (!organization.manage_membership) continue;
     }
+    readable.push_back(found.id.text());
   }
-  return {ids.begin(), ids.end()};
-}
-
-Task<json::array> included(postgres::Tx& tx, const api::Principal& principal,
-                           const organization::OrganizationAccess& organization,
-                           const std::set<std::string>& wanted,
-                           const std::vector<json::object>& memberships) {
-  json::array out;
-  if (wanted.contains("user")) {
-    const std::vector<std::string> ids = related(memberships, "user");
-    for (const user::User& found : co_await user::find_many(tx, ids))
-      out.push_back(user::encode(found, false));
-  }
-  if (wanted.contains("teams")) {
-    const std::vector<std::string> ids = related(memberships, "teams");
-    std::vector<json::object> teams;
-    for (const Team& team : co_await find_many(tx, principal, ids))
-      teams.push_back(encode(team, access_to_team(organization, principal, team)));
-    co_await add_members(tx, teams);
-    for (json::object& team : teams) out.push_back(std::move(team));
+  std::vector<json::object> out;
+  for (const auto& [name, readable] : of_organization) {
+    auto organization = co_await organization::access_to_organization(tx, principal, name);
+    for (json::object& shown : co_await membership_documents(tx, principal, organization, readable))
+      out.push_back(std::move(shown));
   }
   co_return out;
 }
 
-Task<http::Response> answer_one(postgres::Tx& tx, const http::Request& request, int status, const Seen& seen,
-                                const std::set<std::string>& wanted) {
-  const api::Principal& principal = api::principal(request);
-  const std::vector<std::string> ids{seen.membership.id.text()};
-  std::vector<json::object> shown = co_await membership_documents(tx, principal, seen.organization, ids);
-  if (shown.empty()) throw Error(Code::not_found, "");
-  json::array beside = co_await included(tx, principal, seen.organization, wanted, shown);
-  co_return api::answer(status, jsonapi::document(std::move(shown.front()), std::move(beside)));
-}
-
-/// The addresses of `filter[email]`, in lower case.
 std::vector<std::string> emails_of(const http::Request& request) {
-  std::vector<std::string> emails;
-  for (std::string_view email : split(request.query.find("filter[email]").value_or(""), ',')) {
-    if (!email.empty()) emails.push_back(lower(email));
-  }
-  if (emails.size() > most_emails)
-    throw Error(Code::invalid,
-                "filter[email] may hold at most " + std::to_string(most_emails) + " addresses.");
+  std::vector<std::string> emails = api::list_parameter(request, "filter[email]");
+  for (std::string& email : emails) email = lower(email);
   return emails;
 }
 
@@ -139,13 +112,16 @@ void MembershipApi::add_routes(http::Router& router) {
   router.add({Method::get, "/api/v2/organization-memberships", api::bind<&Self::list_own>(this)});
   router.add({Method::get, one, api::bind<&Self::show>(this)});
   router.add({Method::del, one, api::bind<&Self::remove>(this)});
+  includes_.add_resource("organization-memberships", load_memberships);
+  includes_.add_relation("organization-memberships", "user", {"users"});
+  includes_.add_relation("organization-memberships", "teams", {"teams"});
+  includes_.add_relation("organization-memberships", "organization", {"organizations"});
 }
 
 Task<http::Response> MembershipApi::list(http::Request& request) {
-  const std::set<std::string> wanted = includes_of(request);
   const jsonapi::Page page = api::page(request);
   const MembershipQuery query{emails_of(request), status_filter(request),
-                              std::string(request.query.find("q").value_or(""))};
+                              api::text_parameter(request, "q").value_or("")};
   const api::Principal& principal = api::principal(request);
   postgres::Tx tx = co_await database_.begin();
   auto organization =
@@ -153,36 +129,27 @@ Task<http::Response> MembershipApi::list(http::Request& request) {
   if (!organization.manage_membership) throw Error(Code::not_found, "");
   auto [ids, total] = co_await list_memberships(tx, organization.id, query, page);
   std::vector<json::object> shown = co_await membership_documents(tx, principal, organization, ids);
-  json::array beside = co_await included(tx, principal, organization, wanted, shown);
   json::array data;
   for (json::object& membership : shown) data.push_back(std::move(membership));
-  co_return api::answer(
-      200, jsonapi::list_document(std::move(data), page, total, request.path, std::move(beside)));
+  co_return co_await includes_.answer_list(request, tx, "organization-memberships", std::move(data), page,
+                                           total);
 }
 
 Task<http::Response> MembershipApi::list_own(http::Request& request) {
-  const std::set<std::string> wanted = includes_of(request);
   const jsonapi::Page page = api::page(request);
   const api::Principal& principal = api::principal(request);
   if (principal.kind != Kind::user) throw Error(Code::not_found, "");
   postgres::Tx tx = co_await database_.begin();
   auto [memberships, total] = co_await memberships_of_user(tx, principal.id, page);
-  json::array data, beside;
+  json::array data;
   for (const auto& [id, name] : memberships) {
     const std::vector<std::string> ids{id};
     auto organization = co_await organization::access_to_organization(tx, principal, name);
-    std::vector<json::object> shown = co_await membership_documents(tx, principal, organization, ids);
-    json::array more = co_await included(tx, principal, organization, wanted, shown);
-    for (json::object& membership : shown) data.push_back(std::move(membership));
-    for (json::value& item : more) {
-      const bool known = std::any_of(beside.begin(), beside.end(), [&](const json::value& other) {
-        return other.at("id") == item.at("id");
-      });
-      if (!known) beside.push_back(std::move(item));
-    }
+    for (json::object& shown : co_await membership_documents(tx, principal, organization, ids))
+      data.push_back(std::move(shown));
   }
-  co_return api::answer(
-      200, jsonapi::list_document(std::move(data), page, total, request.path, std::move(beside)));
+  co_return co_await includes_.answer_list(request, tx, "organization-memberships", std::move(data), page,
+                                           total);
 }
 
 Task<http::Response> MembershipApi::create(http::Request& request) {
@@ -212,14 +179,19 @@ Task<http::Response> MembershipApi::create(http::Request& request) {
   std::function<Task<std::optional<Seen>>(postgres::Tx&)> lookup = made;
   Seen seen = co_await postgres::transact_create<Seen>(database_, create, lookup);
   postgres::Tx tx = co_await database_.begin();
-  co_return co_await answer_one(tx, request, 201, seen, {"user"});
+  json::object shown = co_await document(tx, principal, seen);
+  // The answer to an invitation shows the user without being asked.
+  json::array beside;
+  std::optional<user::User> invited = co_await user::find(tx, Id<user::User>(seen.membership.user_id));
+  if (invited) beside.push_back(user::encode(*invited, principal.kind == Kind::user && principal.site_admin));
+  co_return api::answer(201, jsonapi::document(std::move(shown), std::move(beside)));
 }
 
 Task<http::Response> MembershipApi::show(http::Request& request) {
-  const std::set<std::string> wanted = includes_of(request);
   postgres::Tx tx = co_await database_.begin();
   Seen seen = co_await require(tx, request);
-  co_return co_await answer_one(tx, request, 200, seen, wanted);
+  json::object shown = co_await document(tx, api::principal(request), seen);
+  co_return co_await includes_.answer(request, tx, 200, std::move(shown));
 }
 
 Task<http::Response> MembershipApi::remove(http::Request& request) {

@@ -1,4 +1,5 @@
 #pragma once
+#include "api/includes.h"
 #include "http/router.h"
 #include "postgres/database.h"
 #include "team/membership.h"
@@ -8,7 +9,8 @@ namespace terrane::team {
 /// The endpoints of organization memberships: by invitation, without mail. It must outlive the router.
 class MembershipApi {
  public:
-  explicit MembershipApi(postgres::Database& database) : database_(database) {}
+  MembershipApi(postgres::Database& database, api::Includes& includes)
+      : database_(database), includes_(includes) {}
   void add_routes(http::Router& router);
 
  private:
@@ -19,6 +21,7 @@ class MembershipApi {
   Task<http::Response> remove(http::Request& request);
 
   postgres::Database& database_;
+  api::Includes& includes_;
 };
 
 }  // namespace terrane::team

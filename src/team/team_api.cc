@@ -4,66 +4,29 @@
 #include "postgres/known_commit.h"
 #include "team/membership.h"
 #include "team/team_sql.h"
-#include "user/user.h"
 
 namespace terrane::team {
 namespace {
 
 constexpr std::size_t body_limit = 256 * 1024;
-constexpr std::size_t most_names = 100;
 constexpr std::size_t most_people = 1000;
 
-std::set<std::string> includes_of(const http::Request& request) {
-  return api::includes(request, {"users", "organization-memberships", "organization_memberships"});
-}
-
-std::vector<std::string> names_of(const http::Request& request) {
+/// Teams that others name, as far as the principal sees them.
+Task<std::vector<json::object>> load_teams(postgres::Tx& tx, const api::Principal& principal,
+                                           const std::vector<std::string>& ids) {
+  const std::vector<Team> teams = co_await find_many(tx, principal, ids);
   std::vector<std::string> names;
-  for (std::string_view name : split(request.query.find("filter[names]").value_or(""), ',')) {
-    if (!name.empty()) names.emplace_back(name);
+  for (const Team& team : teams) names.push_back(team.organization);
+  const auto organizations = co_await organization::access_to_organizations(tx, principal, names);
+  std::vector<json::object> out;
+  for (const Team& team : teams) {
+    auto organization = organizations.find(team.organization_id);
+    if (organization == organizations.end()) continue;
+    const TeamAccess access = access_to_team(organization->second, principal, team);
+    if (access.read) out.push_back(encode(team, access));
   }
-  if (names.size() > most_names)
-    throw Error(Code::invalid, "filter[names] may hold at most " + std::to_string(most_names) + " names.");
-  return names;
-}
-
-/// The ids that encoded teams name in a relation, each once.
-std::vector<std::string> related(const std::vector<json::object>& teams, std::string_view relation) {
-  std::set<std::string> ids;
-  for (const json::object& team : teams) {
-    for (const json::value& item : team.at("relationships").at(relation).at("data").as_array())
-      ids.emplace(item.at("id").as_string());
-  }
-  return {ids.begin(), ids.end()};
-}
-
-/// What `include` asks for beside these teams.
-Task<json::array> included(postgres::Tx& tx, const http::Request& request,
-                           const organization::OrganizationAccess& organization,
-                           const std::vector<json::object>& teams) {
-  const std::set<std::string> wanted = includes_of(request);
-  json::array out;
-  if (wanted.contains("users")) {
-    const std::vector<std::string> ids = related(teams, "users");
-    for (const user::User& found : co_await user::find_many(tx, ids))
-      out.push_back(user::encode(found, false));
-  }
-  if (wanted.contains("organization-memberships") || wanted.contains("organization_memberships")) {
-    const std::vector<std::string> ids = related(teams, "organization-memberships");
-    std::vector<json::object> memberships =
-        co_await membership_documents(tx, api::principal(request), organization, ids);
-    for (json::object& membership : memberships) out.push_back(std::move(membership));
-  }
+  co_await add_members(tx, out);
   co_return out;
-}
-
-Task<http::Response> answer_one(postgres::Tx& tx, const http::Request& request, int status,
-                                const Visible& seen) {
-  std::vector<json::object> one;
-  one.push_back(encode(seen.team, seen.access));
-  co_await add_members(tx, one);
-  json::array beside = co_await included(tx, request, seen.organization, one);
-  co_return api::answer(status, jsonapi::document(std::move(one.front()), std::move(beside)));
 }
 
 /// The ids of a body `{"data": [{"type", "id"}]}`.
@@ -102,15 +65,26 @@ void TeamApi::add_routes(http::Router& router) {
   router.add({Method::get, memberships, api::bind<&Self::list_memberships>(this)});
   router.add({Method::post, memberships, api::bind<&Self::add_memberships>(this), body_limit});
   router.add({Method::del, memberships, api::bind<&Self::remove_memberships>(this), body_limit});
+  includes_.add_resource("teams", load_teams);
+  includes_.add_relation("teams", "users", {"users"});
+  includes_.add_relation("teams", "organization", {"organizations"});
+  includes_.add_relation("teams", "organization_memberships", {"organization-memberships"});
+}
+
+Task<http::Response> TeamApi::answer_one(postgres::Tx& tx, const http::Request& request, int status,
+                                         const Visible& seen) {
+  std::vector<json::object> one;
+  one.push_back(encode(seen.team, seen.access));
+  co_await add_members(tx, one);
+  co_return co_await includes_.answer(request, tx, status, std::move(one.front()));
 }
 
 Task<http::Response> TeamApi::list(http::Request& request) {
   const api::Principal& principal = api::principal(request);
   if (principal.kind == api::Principal::Kind::run) throw Error(Code::not_found, "");
-  includes_of(request);
   const jsonapi::Page page = api::page(request);
-  const std::vector<std::string> names = names_of(request);
-  const std::string_view search = request.query.find("q").value_or("");
+  const std::vector<std::string> names = api::list_parameter(request, "filter[names]");
+  const std::string search = api::text_parameter(request, "q").value_or("");
   postgres::Tx tx = co_await database_.begin();
   auto organization =
       co_await organization::require_organization(tx, principal, request.parameter("organization"));
@@ -118,11 +92,9 @@ Task<http::Response> TeamApi::list(http::Request& request) {
   std::vector<json::object> shown;
   for (const Team& team : teams) shown.push_back(encode(team, access_to_team(organization, principal, team)));
   co_await add_members(tx, shown);
-  json::array beside = co_await included(tx, request, organization, shown);
   json::array data;
   for (json::object& team : shown) data.push_back(std::move(team));
-  co_return api::answer(
-      200, jsonapi::list_document(std::move(data), page, total, request.path, std::move(beside)));
+  co_return co_await includes_.answer_list(request, tx, "teams", std::move(data), page, total);
 }
 
 Task<http::Response> TeamApi::create(http::Request& request) {
@@ -159,7 +131,6 @@ Task<http::Response> TeamApi::create(http::Request& request) {
 }
 
 Task<http::Response> TeamApi::show(http::Request& request) {
-  includes_of(request);
   postgres::Tx tx = co_await database_.begin();
   Visible seen = co_await require(tx, api::principal(request), request.parameter("id"));
   co_return co_await answer_one(tx, request, 200, seen);
@@ -217,7 +188,8 @@ Task<http::Response> TeamApi::list_memberships(http::Request& request) {
   for (json::object& membership :
        co_await membership_documents(tx, api::principal(request), seen.organization, ids))
     data.push_back(std::move(membership));
-  co_return api::answer(200, jsonapi::list_document(std::move(data), page, total, request.path));
+  co_return co_await includes_.answer_list(request, tx, "organization-memberships", std::move(data), page,
+                                           total);
 }
 
 Task<http::Response> TeamApi::change_members(http::Request& request, By by, Change change) {

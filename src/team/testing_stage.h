@@ -14,6 +14,7 @@
 #include "testing/run.h"
 #include "testing/test_database.h"
 #include "user/tokens.h"
+#include "user/user_api.h"
 
 namespace terrane::team::test {
 
@@ -49,9 +50,11 @@ constexpr const char* rows = R"sql(
 struct Stage {
   postgres::Database database;
   user::Tokens tokens;
-  TeamApi teams{database, tokens};
+  api::Includes includes;
+  user::UserApi users{database, tokens, includes};
+  TeamApi teams{database, tokens, includes};
   TokenApi authentication_tokens{database, tokens};
-  MembershipApi memberships{database};
+  MembershipApi memberships{database, includes};
   GrantApi workspace_grants{database, workspace_grant_place()};
   GrantApi project_grants{database, project_grant_place()};
   http::Router router;
@@ -60,6 +63,7 @@ struct Stage {
 
   Stage(net::Executor on, const testing::TestDatabase& at)
       : database(on, at.options(4)), tokens(database, Secret("a key of the tests")) {
+    users.add_routes(router);
     teams.add_routes(router);
     authentication_tokens.add_routes(router);
     memberships.add_routes(router);

@@ -29,11 +29,11 @@ const jsonapi::Resource table{"authentication-tokens", attributes, {}};
 
 }  // namespace
 
-Task<TokenRequest> read_token_request(http::Request& request) {
+Task<TokenRequest> read_token_request(http::Request& request, std::string_view type) {
   TokenRequest wanted;
   std::string body = co_await http::read_body(request, body_limit);
   if (trim(body).empty()) co_return wanted;
-  json::object data = jsonapi::parse_data(body, table.type);
+  json::object data = jsonapi::parse_data(body, type);
   jsonapi::decode(table, data, jsonapi::create, &wanted);
   co_return wanted;
 }

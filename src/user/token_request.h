@@ -15,7 +15,9 @@ struct TokenRequest {
 };
 
 /// Reads the body of a request for a token; an empty body asks for nothing special. Throws
-/// Error{unprocessable} with a pointer.
-Task<TokenRequest> read_token_request(http::Request& request);
+/// Error{unprocessable} with a pointer, also when the document is of another type than `type`; an empty one
+/// allows any.
+Task<TokenRequest> read_token_request(http::Request& request,
+                                      std::string_view type = "authentication-tokens");
 
 }  // namespace terrane::user

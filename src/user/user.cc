@@ -57,16 +57,6 @@ Task<std::optional<User>> find(postgres::Tx& tx, const Id<User>& id) {
   co_return user;
 }
 
-Task<std::vector<User>> find_many(postgres::Tx& tx, const std::vector<std::string>& ids) {
-  postgres::Result rows = co_await tx.run(sql::user_find_many, postgres::Params::of(ids));
-  std::vector<User> users;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    users.push_back(jsonapi::from_row<User>(resource(), rows[i]));
-    users.back().id = Id<User>(rows[i].string("id"));
-  }
-  co_return users;
-}
-
 Task<> insert(postgres::Tx& tx, const User& user, const std::optional<std::string>& password_hash) {
   try {
     co_await tx.run(sql::user_insert, postgres::Params::of(user.id, user.username, user.email, password_hash,
@@ -86,6 +76,23 @@ Task<bool> is_visible(postgres::Tx& tx, const api::Principal& principal, const I
   postgres::Result result =
       co_await tx.run(sql::user_shares_organization, postgres::Params::of(kind, principal.id, id));
   co_return result[0].boolean("shares");
+}
+
+Task<std::vector<User>> find_visible(postgres::Tx& tx, const api::Principal& principal,
+                                     const std::vector<std::string>& ids) {
+  using Kind = api::Principal::Kind;
+  std::vector<User> users;
+  if (principal.kind == Kind::run || principal.kind == Kind::audit_trails) co_return users;
+  const bool is_user = principal.kind == Kind::user;
+  const std::string_view kind = !is_user ? "organization" : principal.site_admin ? "admin" : "user";
+  postgres::Result rows = co_await tx.run(
+      sql::user_find_visible, postgres::Params::of(kind, principal.id, principal.organization_id, ids));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    User user = jsonapi::from_row<User>(resource(), rows[i]);
+    user.id = Id<User>(rows[i].string("id"));
+    users.push_back(std::move(user));
+  }
+  co_return users;
 }
 
 Error taken(const Error& error, std::string_view at) {

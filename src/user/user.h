@@ -31,9 +31,6 @@ json::object encode(const User& user, bool with_private);
 /// The user; nothing when there is none.
 Task<std::optional<User>> find(postgres::Tx& tx, const Id<User>& id);
 
-/// The users with these ids.
-Task<std::vector<User>> find_many(postgres::Tx& tx, const std::vector<std::string>& ids);
-
 /// Inserts the user. Throws Error{unprocessable} with a pointer when name or address is taken.
 /// `password_hash` nothing: no login by password.
 Task<> insert(postgres::Tx& tx, const User& user, const std::optional<std::string>& password_hash);
@@ -41,6 +38,10 @@ Task<> insert(postgres::Tx& tx, const User& user, const std::optional<std::strin
 /// Whether the principal may know of the user: the same one, a site admin, or one who shares an organization.
 /// Runs see nobody.
 Task<bool> is_visible(postgres::Tx& tx, const api::Principal& principal, const Id<User>& id);
+
+/// Those of the users that the principal may know of, as is_visible says, by one statement.
+Task<std::vector<User>> find_visible(postgres::Tx& tx, const api::Principal& principal,
+                                     const std::vector<std::string>& ids);
 
 /// Turns the violation of a unique name or address into Error{unprocessable} with a pointer below `at`; gives
 /// other errors back unchanged.

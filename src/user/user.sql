@@ -1,9 +1,6 @@
 -- name: user_find
 SELECT id, username, email, is_site_admin, is_service_account FROM terrane.users WHERE id = $1
 
--- name: user_find_many
-SELECT id, username, email, is_site_admin, is_service_account FROM terrane.users WHERE id = ANY ($1::text[]) ORDER BY lower(username)
-
 -- name: user_insert
 INSERT INTO terrane.users (id, username, email, password_hash, is_site_admin, is_service_account)
 VALUES ($1, $2, $3, $4, $5, $6)
@@ -35,6 +32,20 @@ SELECT EXISTS (
            WHEN 'team' THEN m.organization_id = (SELECT t.organization_id FROM terrane.teams t WHERE t.id = $2)
            ELSE false
          END) AS shares
+
+-- name: user_find_visible
+SELECT u.id, u.username, u.email, u.is_site_admin, u.is_service_account FROM terrane.users u
+ WHERE u.id = ANY ($4::text[])
+   AND CASE $1
+         WHEN 'admin' THEN true
+         WHEN 'user' THEN u.id = $2 OR EXISTS (
+           SELECT FROM terrane.organization_memberships b JOIN terrane.organization_memberships mine
+               ON mine.organization_id = b.organization_id
+            WHERE b.user_id = u.id AND mine.user_id = $2)
+         ELSE EXISTS (
+           SELECT FROM terrane.organization_memberships b WHERE b.user_id = u.id AND b.organization_id = $3)
+       END
+ ORDER BY u.username
 
 -- One lock for everything that depends on "there is no user yet".
 -- name: user_lock_table

@@ -1,6 +1,7 @@
 #include "variable/variable.h"
 
 #include "base/text.h"
+#include "crypto/random.h"
 #include "variable/variable_sql.h"
 
 namespace terrane::variable {
@@ -50,14 +51,20 @@ const std::array attributes{
     jsonapi::attr<&V::sealed_value>("sealed-value", "sealed_value", jsonapi::hidden),
 };
 
-std::optional<std::string> workspace_of(const void* variable) {
-  return static_cast<const Variable*>(variable)->workspace_id;
+std::optional<std::string> workspace_of(const void* given) {
+  const Variable& variable = *static_cast<const Variable*>(given);
+  return variable.in_set() ? std::nullopt : std::optional(variable.owner_id);
 }
-void read_workspace(const postgres::Row& row, std::string_view column, void* variable) {
-  static_cast<Variable*>(variable)->workspace_id = row.string(column);
+std::optional<std::string> set_of(const void* given) {
+  const Variable& variable = *static_cast<const Variable*>(given);
+  return variable.in_set() ? std::optional(variable.owner_id) : std::nullopt;
+}
+void read_owner(const postgres::Row& row, std::string_view column, void* variable) {
+  static_cast<Variable*>(variable)->owner_id = row.string(column);
 }
 const std::array relations{
-    jsonapi::Relation{"configurable", "workspaces", workspace_of, "workspace_id", read_workspace}};
+    jsonapi::Relation{"configurable", "workspaces", workspace_of, "owner_id", read_owner},
+    jsonapi::Relation{"varset", "varsets", set_of, "owner_id", read_owner}};
 
 Variable read(const postgres::Row& row) {
   Variable variable = jsonapi::from_row<Variable>(resource(), row);
@@ -65,18 +72,28 @@ Variable read(const postgres::Row& row) {
   return variable;
 }
 
+std::vector<Variable> read_all(const postgres::Result& rows) {
+  std::vector<Variable> variables;
+  for (std::size_t i = 0; i < rows.size(); ++i) variables.push_back(read(rows[i]));
+  return variables;
+}
+
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 Error taken(const Error& error) {
-  if (postgres::violated_constraint(error) != "variables_workspace_id_category_key_key") return error;
+  const std::string_view violated = postgres::violated_constraint(error);
+  if (violated != "variables_workspace_id_category_key_key" &&
+      violated != "variables_variable_set_id_category_key_key") {
+    return error;
+  }
   return Error(Code::unprocessable, "Key has already been taken", "/data/attributes/key");
 }
 
 Error full() {
   return Error(Code::unprocessable,
-               "The workspace's variables are too many or too long: at most " +
-                   std::to_string(most_variables) + " with " + std::to_string(most_sealed_bytes / 4 * 3) +
+               "The variables are too many or too long: at most " + std::to_string(most_variables) +
+                   " with " + std::to_string(most_sealed_bytes / 4 * 3) +
                    " bytes of values in all are allowed.",
                "/data/attributes/value");
 }
@@ -92,9 +109,21 @@ json::object encode(const Variable& variable) {
   json::object out = jsonapi::encode(resource(), &variable, variable.id.text());
   json::object& shown = out["attributes"].as_object();
   if (variable.sensitive) shown["value"] = nullptr;
-  out["links"] =
-      json::object{{"self", "/api/v2/workspaces/" + variable.workspace_id + "/vars/" + variable.id.text()}};
+  const std::string all = variable.in_set() ? "/api/v2/varsets/" + variable.owner_id + "/relationships/vars/"
+                                            : "/api/v2/workspaces/" + variable.owner_id + "/vars/";
+  out["links"] = json::object{{"self", all + variable.id.text()}};
   return out;
+}
+
+std::string new_version_id() { return hex(crypto::random_bytes(32)); }
+
+void complete_new(Variable& variable) {
+  std::vector<Problem> problems;
+  if (variable.key.empty()) problems.push_back({"Key can't be blank", "/data/attributes/key"});
+  if (variable.category.empty()) problems.push_back({"Category can't be blank", "/data/attributes/category"});
+  if (!problems.empty()) throw Error(Code::unprocessable, std::move(problems));
+  check_key(variable.key, variable.category);
+  if (!variable.value) variable.value = "";
 }
 
 void check_key(std::string_view key, std::string_view category) {
@@ -121,20 +150,21 @@ void check_change(const Variable& before, const Variable& after) {
   }
 }
 
-Task<std::vector<Variable>> list(postgres::Tx& tx, const std::string& workspace_id) {
-  postgres::Result rows = co_await tx.run(sql::variable_list, postgres::Params::of(workspace_id));
-  std::vector<Variable> variables;
-  for (std::size_t i = 0; i < rows.size(); ++i) variables.push_back(read(rows[i]));
-  co_return variables;
+Task<std::vector<Variable>> list(postgres::Tx& tx, const std::string& owner_id) {
+  co_return read_all(co_await tx.run(sql::variable_list, postgres::Params::of(owner_id)));
 }
 
-Task<std::optional<Variable>> find(postgres::Tx& tx, const std::string& workspace_id, const std::string& id,
+Task<std::optional<Variable>> find(postgres::Tx& tx, const std::string& owner_id, const std::string& id,
                                    Lock lock) {
   const Statement& statement = lock == Lock::row ? sql::variable_find_locked : sql::variable_find;
-  postgres::Result result = co_await tx.run(statement, postgres::Params::of(workspace_id, id));
+  postgres::Result result = co_await tx.run(statement, postgres::Params::of(owner_id, id));
   std::optional<postgres::Row> row = result.one();
   if (!row) co_return std::nullopt;
   co_return read(*row);
+}
+
+Task<std::vector<Variable>> find_all(postgres::Tx& tx, const std::vector<std::string>& ids) {
+  co_return read_all(co_await tx.run(sql::variable_find_all, postgres::Params::of(ids)));
 }
 
 Task<> insert(postgres::Tx& tx, vault_client::Vault& vault, const Variable& variable) {
@@ -145,7 +175,7 @@ Task<> insert(postgres::Tx& tx, vault_client::Vault& vault, const Variable& vari
   try {
     postgres::Result result = co_await tx.run(
         sql::variable_insert,
-        postgres::Params::of(v.id, v.workspace_id, v.key, sealed, v.category, v.hcl, v.sensitive,
+        postgres::Params::of(v.id, v.owner_id, v.in_set(), v.key, sealed, v.category, v.hcl, v.sensitive,
                              v.description, v.version_id, most_variables, most_sealed_bytes));
     made = result.affected();
   } catch (const Error& error) {
@@ -162,8 +192,8 @@ Task<> update(postgres::Tx& tx, vault_client::Vault& vault, const Variable& vari
   try {
     postgres::Result result =
         co_await tx.run(sql::variable_update,
-                        postgres::Params::of(v.id, v.workspace_id, v.key, sealed, v.category, v.hcl,
-                                             v.sensitive, v.description, v.version_id, most_sealed_bytes));
+                        postgres::Params::of(v.id, v.owner_id, v.key, sealed, v.category, v.hcl, v.sensitive,
+                                             v.description, v.version_id, most_sealed_bytes));
     changed = result.affected();
   } catch (const Error& error) {
     throw taken(error);
@@ -171,8 +201,8 @@ Task<> update(postgres::Tx& tx, vault_client::Vault& vault, const Variable& vari
   if (changed == 0) throw full();
 }
 
-Task<bool> remove(postgres::Tx& tx, const std::string& workspace_id, const std::string& id) {
-  postgres::Result result = co_await tx.run(sql::variable_delete, postgres::Params::of(workspace_id, id));
+Task<bool> remove(postgres::Tx& tx, const std::string& owner_id, const std::string& id) {
+  postgres::Result result = co_await tx.run(sql::variable_delete, postgres::Params::of(owner_id, id));
   co_return result.affected() == 1;
 }
 
@@ -189,19 +219,16 @@ Task<> open_readable(vault_client::Vault& vault, std::vector<Variable>& variable
   }
 }
 
-Task<std::vector<Value>> variables_of(postgres::Tx& tx, vault_client::Vault& vault,
-                                      const std::string& workspace_id) {
-  std::vector<Value> values;
-  std::vector<Variable> variables = co_await list(tx, workspace_id);
-  if (variables.empty()) co_return values;
-  std::vector<vault_client::Cipher> ciphers;
-  for (const Variable& variable : variables) ciphers.push_back({variable.sealed_value, variable.id.text()});
-  std::vector<Secret> opened = co_await vault.decrypt_all(std::string(transit_key), std::move(ciphers));
-  for (std::size_t i = 0; i < variables.size(); ++i) {
-    Variable& v = variables[i];
-    values.push_back({std::move(v.key), std::move(opened[i]), std::move(v.category), v.hcl, v.sensitive});
-  }
-  co_return values;
+Task<std::vector<Variable>> list_effective(postgres::Tx& tx, const std::string& workspace_id) {
+  co_return read_all(co_await tx.run(sql::variable_effective, postgres::Params::of(workspace_id)));
+}
+
+Task<> require_fit_for_run(postgres::Tx& tx, const std::string& workspace_id) {
+  postgres::Result size = co_await tx.run(sql::variable_effective_size, postgres::Params::of(workspace_id));
+  if (size[0].integer("bytes") <= static_cast<std::int64_t>(most_run_bytes)) co_return;
+  throw Error(Code::unprocessable,
+              "The values of the workspace's variables and variable sets are too long for a run: at most " +
+                  std::to_string(most_run_bytes / 4 * 3) + " bytes in all are allowed.");
 }
 
 }  // namespace terrane::variable

@@ -1,10 +1,9 @@
 #include "variable/variable_api.h"
 
-#include "base/text.h"
-#include "crypto/random.h"
 #include "organization/access.h"
 #include "postgres/known_commit.h"
 #include "variable/variable.h"
+#include "variable/variable_set.h"
 
 namespace terrane::variable {
 namespace {
@@ -12,23 +11,25 @@ namespace {
 /// JSON may write each byte of a value as six.
 constexpr std::size_t body_limit = 6 * most_value_bytes + 64 * 1024;
 
-enum class Want { read, write };
-
-Task<> require_access(postgres::Tx& tx, const http::Request& request, Want want) {
-  organization::WorkspaceAccess access = co_await organization::access_to_workspace(
-      tx, api::principal(request), request.parameter("workspace_id"));
-  if (!access.read || !(want == Want::write ? access.write_variables : access.read_variables))
-    throw Error(Code::not_found, "");
+/// Whether the principal may read or write the variables of a workspace or set.
+Task<bool> may_touch(postgres::Tx& tx, const api::Principal& principal, const std::string& owner, Want want) {
+  if (owner.starts_with("varset-")) {
+    std::optional<VariableSet> set = co_await find_set(tx, owner);
+    co_return set&& co_await may(tx, principal, *set, want);
+  }
+  organization::WorkspaceAccess access = co_await organization::access_to_workspace(tx, principal, owner);
+  co_return access.read && (want == Want::write ? access.write_variables : access.read_variables);
 }
 
-std::string new_version_id() { return hex(crypto::random_bytes(32)); }
-
-/// Attributes that a new variable cannot do without.
-void require_attributes(const Variable& given) {
-  std::vector<Problem> problems;
-  if (given.key.empty()) problems.push_back({"Key can't be blank", "/data/attributes/key"});
-  if (given.category.empty()) problems.push_back({"Category can't be blank", "/data/attributes/category"});
-  if (!problems.empty()) throw Error(Code::unprocessable, std::move(problems));
+/// The workspace or the set of the path, whose variables the principal may read or write.
+Task<std::string> require_owner(postgres::Tx& tx, const http::Request& request, Want want) {
+  const std::string& owner = request.parameter("owner");
+  const bool wants_set = request.path.starts_with("/api/v2/varsets/");
+  if (wants_set != owner.starts_with("varset-") ||
+      !co_await may_touch(tx, api::principal(request), owner, want)) {
+    throw Error(Code::not_found, "");
+  }
+  co_return owner;
 }
 
 Task<Variable> open_one(vault_client::Vault& vault, Variable variable) {
@@ -42,22 +43,57 @@ Task<Variable> open_one(vault_client::Vault& vault, Variable variable) {
 void VariableApi::add_routes(http::Router& router) {
   using http::Method;
   using Self = VariableApi;
-  const std::string all = "/api/v2/workspaces/:workspace_id/vars";
-  router.add({Method::get, all, api::bind<&Self::list>(this)});
-  router.add({Method::post, all, api::bind<&Self::create>(this), body_limit});
-  router.add({Method::get, all + "/:id", api::bind<&Self::show>(this)});
-  router.add({Method::patch, all + "/:id", api::bind<&Self::update>(this), body_limit});
-  router.add({Method::del, all + "/:id", api::bind<&Self::remove>(this)});
+  router.add({Method::get, "/api/v2/workspaces/:owner/all-vars", api::bind<&Self::list_effective>(this)});
+  for (std::string all : {"/api/v2/workspaces/:owner/vars", "/api/v2/varsets/:owner/relationships/vars"}) {
+    router.add({Method::get, all, api::bind<&Self::list>(this)});
+    router.add({Method::post, all, api::bind<&Self::create>(this), body_limit});
+    router.add({Method::get, all + "/:id", api::bind<&Self::show>(this)});
+    router.add({Method::patch, all + "/:id", api::bind<&Self::update>(this), body_limit});
+    router.add({Method::del, all + "/:id", api::bind<&Self::remove>(this)});
+  }
+  includes_.add_resource(resource().type,
+                         [this](postgres::Tx& tx, const api::Principal& principal,
+                                const std::vector<std::string>& ids) { return load(tx, principal, ids); });
 }
 
-/// Clients expect all variables at once, so there are no pages; the limits of a workspace bound the answer.
+Task<std::vector<json::object>> VariableApi::load(postgres::Tx& tx, const api::Principal& principal,
+                                                  const std::vector<std::string>& ids) {
+  std::vector<Variable> found = co_await find_all(tx, ids);
+  std::map<std::string, bool> may_read;  // by owner: what one document shows has few
+  for (const Variable& variable : found) {
+    if (!may_read.contains(variable.owner_id))
+      may_read[variable.owner_id] = co_await may_touch(tx, principal, variable.owner_id, Want::read);
+  }
+  std::erase_if(found, [&](const Variable& variable) { return !may_read[variable.owner_id]; });
+  co_await open_readable(vault_, found);
+  std::vector<json::object> out;
+  for (const Variable& variable : found) out.push_back(encode(variable));
+  co_return out;
+}
+
+/// Clients expect all variables at once, so there are no pages; the limits of their owner bound the answer.
 Task<http::Response> VariableApi::list(http::Request& request) {
   std::vector<Variable> variables;
   {
     postgres::Tx tx = co_await database_.begin();
-    co_await require_access(tx, request, Want::read);
-    variables = co_await variable::list(tx, request.parameter("workspace_id"));
+    variables = co_await variable::list(tx, co_await require_owner(tx, request, Want::read));
   }
+  co_return co_await answer_with_all(std::move(variables));
+}
+
+Task<http::Response> VariableApi::list_effective(http::Request& request) {
+  std::vector<Variable> variables;
+  {
+    postgres::Tx tx = co_await database_.begin();
+    const std::string workspace = co_await require_owner(tx, request, Want::read);
+    // What cannot run is not shown either: it would be as long.
+    co_await require_fit_for_run(tx, workspace);
+    variables = co_await variable::list_effective(tx, workspace);
+  }
+  co_return co_await answer_with_all(std::move(variables));
+}
+
+Task<http::Response> VariableApi::answer_with_all(std::vector<Variable> variables) {
   co_await open_readable(vault_, variables);
   json::array data;
   for (const Variable& variable : variables) data.push_back(encode(variable));
@@ -68,20 +104,17 @@ Task<http::Response> VariableApi::create(http::Request& request) {
   json::object data = co_await api::read_data(request, resource().type, body_limit);
   Variable variable;
   variable.id = Id<Variable>::make();
-  variable.workspace_id = request.parameter("workspace_id");
   variable.version_id = new_version_id();
   std::function<Task<Variable>(postgres::Tx&)> create = [&](postgres::Tx& tx) -> Task<Variable> {
-    co_await require_access(tx, request, Want::write);
+    variable.owner_id = co_await require_owner(tx, request, Want::write);
     jsonapi::decode(resource(), data, jsonapi::create, &variable);
-    require_attributes(variable);
-    check_key(variable.key, variable.category);
-    if (!variable.value) variable.value = "";
+    complete_new(variable);
     co_await insert(tx, vault_, variable);
     co_return variable;
   };
   std::function<Task<std::optional<Variable>>(postgres::Tx&)> lookup =
       [&](postgres::Tx& tx) -> Task<std::optional<Variable>> {
-    if (!co_await find(tx, variable.workspace_id, variable.id.text(), Lock::none)) co_return std::nullopt;
+    if (!co_await find(tx, variable.owner_id, variable.id.text(), Lock::none)) co_return std::nullopt;
     co_return variable;
   };
   Variable made = co_await postgres::transact_create<Variable>(database_, create, lookup);
@@ -92,8 +125,8 @@ Task<http::Response> VariableApi::show(http::Request& request) {
   std::optional<Variable> variable;
   {
     postgres::Tx tx = co_await database_.begin();
-    co_await require_access(tx, request, Want::read);
-    variable = co_await find(tx, request.parameter("workspace_id"), request.parameter("id"), Lock::none);
+    const std::string owner = co_await require_owner(tx, request, Want::read);
+    variable = co_await find(tx, owner, request.parameter("id"), Lock::none);
   }
   if (!variable) throw Error(Code::not_found, "");
   Variable opened = co_await open_one(vault_, std::move(*variable));
@@ -104,9 +137,8 @@ Task<http::Response> VariableApi::update(http::Request& request) {
   json::object data = co_await api::read_data(request, resource().type, body_limit);
   const std::string version_id = new_version_id();
   std::function<Task<Variable>(postgres::Tx&)> change = [&](postgres::Tx& tx) -> Task<Variable> {
-    co_await require_access(tx, request, Want::write);
-    std::optional<Variable> before =
-        co_await find(tx, request.parameter("workspace_id"), request.parameter("id"), Lock::row);
+    const std::string owner = co_await require_owner(tx, request, Want::write);
+    std::optional<Variable> before = co_await find(tx, owner, request.parameter("id"), Lock::row);
     if (!before) throw Error(Code::not_found, "");
     Variable after = *before;
     json::object columns = jsonapi::decode(resource(), data, jsonapi::update, &after);
@@ -124,9 +156,8 @@ Task<http::Response> VariableApi::update(http::Request& request) {
 
 Task<http::Response> VariableApi::remove(http::Request& request) {
   std::function<Task<>(postgres::Tx&)> remove = [&](postgres::Tx& tx) -> Task<> {
-    co_await require_access(tx, request, Want::write);
-    const bool gone =
-        co_await variable::remove(tx, request.parameter("workspace_id"), request.parameter("id"));
+    const std::string owner = co_await require_owner(tx, request, Want::write);
+    const bool gone = co_await variable::remove(tx, owner, request.parameter("id"));
     if (!gone) throw Error(Code::not_found, "");
   };
   co_await postgres::transact_remove(database_, remove);

@@ -36,6 +36,7 @@ struct Stage {
   postgres::Database database;
   user::Tokens tokens;
   vault_client::FakeVault vault;
+  api::Includes includes;
   VariableApi variables;
   http::Router router;
   std::optional<api::TestClient> client;
@@ -44,7 +45,7 @@ struct Stage {
   Stage(net::Executor executor, const TestDatabase& at)
       : database(executor, at.options()),
         tokens(database, Secret("a key of the tests")),
-        variables(database, vault) {
+        variables(database, vault, includes) {
     variables.add_routes(router);
     client.emplace(router, [this](const std::string& token) { return tokens.authenticate(token); });
   }
@@ -119,7 +120,6 @@ TEST(VariableApi, MakesShowsAndLists) {
 
     std::string stored = co_await stage.stored();
     for (const char* text : {"eu-1", "hunter2"}) EXPECT_EQ(stored.find(text), std::string::npos) << text;
-    EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-1/all-vars")).status, 404);
   });
 }
 
@@ -203,22 +203,46 @@ TEST(VariableApi, IsThereForThoseWhoMay) {
   });
 }
 
-TEST(VariableApi, GivesValuesToARun) {
+TEST(VariableApi, ListsWhatARunGets) {
   run([](Stage& stage) -> Task<> {
     co_await stage.create({{"key", "region"}, {"value", "eu-1"}, {"category", "terraform"}, {"hcl", true}});
     co_await stage.create(
         {{"key", "PASSWORD"}, {"value", "hunter2"}, {"category", "env"}, {"sensitive", true}});
     stage.vault.rotate("terrane");
     co_await stage.create({{"key", "late"}, {"value", "x"}, {"category", "terraform"}});
+    TestAnswer shown = co_await stage.get("/api/v2/workspaces/ws-1/all-vars");
+    EXPECT_EQ(shown.text("/data/0/attributes/key"), "PASSWORD");
+    EXPECT_TRUE(shown.at("/data/0/attributes/value").is_null());
+    EXPECT_EQ(shown.text("/data/1/attributes/value"), "x");
+    EXPECT_EQ(shown.text("/data/2/attributes/value"), "eu-1");
+    EXPECT_EQ(shown.at("/data/2/attributes/hcl"), json::value(true));
+    EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-2/all-vars")).text("/data"), "[]");
+    EXPECT_EQ((co_await stage.get("/api/v2/workspaces/ws-1/all-vars", "user-bob")).status, 404);
+    EXPECT_EQ((co_await stage.get("/api/v2/workspaces/nothing/all-vars")).status, 404);
+  });
+}
+
+TEST(VariableApi, ARunTakesOnlySoMuch) {
+  run([](Stage& stage) -> Task<> {
+    const std::string fill =
+        "INSERT INTO terrane.variable_sets (id, organization_id, name, global) SELECT 'varset-' || n, "
+        "'org-1', 'set ' || n, true "
+        "FROM generate_series(1, 3) n; INSERT INTO terrane.variables (id, variable_set_id, key, "
+        "sealed_value, category, version_id) "
+        "SELECT 'var-' || n, 'varset-' || n, 'key' || n, repeat('x', 6000000), 'env', 'v' FROM "
+        "generate_series(1, 3) n";
+    co_await stage.database.run_script(fill);
+    TestAnswer all_of_them = co_await stage.get("/api/v2/workspaces/ws-1/all-vars");
+    EXPECT_EQ(all_of_them.status, 422);
+    EXPECT_NE(all_of_them.body.find("12582912 bytes"), std::string::npos) << "the limit is named";
     postgres::Tx tx = co_await stage.database.begin();
-    std::vector<Value> values = co_await variables_of(tx, stage.vault, "ws-1");
-    EXPECT_EQ(values.size(), 3U);
-    EXPECT_TRUE(values[0].key == "region" && values[0].value.reveal() == "eu-1" && values[0].hcl &&
-                !values[0].sensitive);
-    EXPECT_TRUE(values[1].key == "PASSWORD" && values[1].value.reveal() == "hunter2" &&
-                values[1].category == "env" && values[1].sensitive);
-    EXPECT_EQ(values[2].value.reveal(), "x");
-    EXPECT_TRUE((co_await variables_of(tx, stage.vault, "ws-2")).empty());
+    std::optional<Error> refused;
+    try {
+      co_await require_fit_for_run(tx, "ws-1");
+    } catch (const Error& error) {
+      refused = error;
+    }
+    EXPECT_TRUE(refused && refused->code() == Code::unprocessable);
   });
 }
 

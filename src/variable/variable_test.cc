@@ -49,7 +49,7 @@ TEST(VariableRules, WhatIsSensitiveStaysSo) {
 TEST(VariableEncode, NeverShowsASensitiveValue) {
   Variable variable;
   variable.id = Id<Variable>("var-1");
-  variable.workspace_id = "ws-1";
+  variable.owner_id = "ws-1";
   variable.key = "password";
   variable.category = "terraform";
   variable.value = "hunter2";
@@ -60,6 +60,11 @@ TEST(VariableEncode, NeverShowsASensitiveValue) {
   EXPECT_TRUE(out.at("attributes").at("value").is_null());
   EXPECT_EQ(json::serialize(out).find("vault:"), std::string::npos);
   EXPECT_EQ(out.at("relationships").at("configurable").at("data").at("id"), "ws-1");
+  EXPECT_TRUE(out.at("relationships").at("varset").at("data").is_null());
+  variable.owner_id = "varset-1";
+  out = encode(variable);
+  EXPECT_EQ(out.at("relationships").at("varset").at("data").at("id"), "varset-1");
+  EXPECT_TRUE(out.at("relationships").at("configurable").at("data").is_null());
 }
 
 }  // namespace

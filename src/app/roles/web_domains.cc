@@ -23,20 +23,27 @@ run::PhaseLimits limits_of(const RoleConfig& config) {
 
 WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
     : front({to.database, to.redis, to.vault, to.archivist, to.urls}),
-      users(to.database, to.tokens),
-      organizations(to.database, to.tokens),
-      projects(to.database),
-      teams(to.database, to.tokens),
+      users(to.database, to.tokens, includes),
+      organizations(to.database, to.tokens, includes),
+      projects(to.database, includes),
+      subscriptions(to.database, includes),
+      retention(to.database),
+      admin_organizations(to.database, to.tokens, includes),
+      teams(to.database, to.tokens, includes),
       authentication_tokens(to.database, to.tokens),
-      memberships(to.database),
+      memberships(to.database, includes),
       workspace_grants(to.database, team::workspace_grant_place()),
       project_grants(to.database, team::project_grant_place()),
       versions(to.database),
-      workspaces(to.database),
-      variables(to.database, to.vault),
-      configurations(to.database, to.urls, "https://" + config.text("public_host")),
-      states({to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host")}),
-      runs({to.executor, to.database, to.vault, to.urls, "https://" + config.text("public_host")}),
+      workspaces(to.database, includes),
+      agent_pools(to.database, to.tokens, includes),
+      ssh_keys(to.database, to.vault),
+      variables(to.database, to.vault, includes),
+      variable_sets(to.database, to.vault, includes),
+      configurations(to.database, to.urls, "https://" + config.text("public_host"), includes),
+      states(
+          {to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host"), includes}),
+      runs({to.executor, to.database, to.vault, to.urls, "https://" + config.text("public_host"), includes}),
       jobs({to.executor, to.database, to.vault, to.archivist, to.tokens, to.urls, config.text("public_host"),
             limits_of(config)}) {
   front.add_public_routes(router);
@@ -45,17 +52,26 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   projects.add_routes(router);
   teams.add_routes(router);
   authentication_tokens.add_routes(router);
+  authentication_tokens.serve("agent", agent::may_manage_token);
   memberships.add_routes(router);
   workspace_grants.add_routes(router);
   project_grants.add_routes(router);
+  subscriptions.add_routes(router);
+  retention.add_routes(router);
+  admin_organizations.add_routes(router);
   versions.add_routes(router);
+  ip_ranges.add_routes(router);
   workspaces.add_routes(router);
+  agent_pools.add_routes(router);
+  ssh_keys.add_routes(router);
   variables.add_routes(router);
+  variable_sets.add_routes(router);
   configurations.add_routes(router);
   states.add_routes(router);
   runs.add_routes(router);
   jobs.add_routes(job_router);
   front.add_blob_routes(job_router);
+  includes.require_complete();
 }
 
 std::string routes_text() {

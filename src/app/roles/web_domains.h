@@ -1,11 +1,18 @@
 #pragma once
+#include "agent/pool.h"
+#include "agent/pool_api.h"
 #include "app/role_config.h"
 #include "app/roles/front.h"
 #include "configversion/configversion.h"
+#include "installation/ip_ranges_api.h"
 #include "installation/terraform_version_api.h"
+#include "organization/admin_api.h"
 #include "organization/organization_api.h"
+#include "organization/retention_api.h"
+#include "organization/subscription_api.h"
 #include "run/api.h"
 #include "run/job_api.h"
+#include "ssh_key/ssh_key_api.h"
 #include "state/state.h"
 #include "team/grant_api.h"
 #include "team/membership_api.h"
@@ -13,6 +20,7 @@
 #include "team/token_api.h"
 #include "user/user_api.h"
 #include "variable/variable_api.h"
+#include "variable/variable_set_api.h"
 #include "workspace/workspace.h"
 
 namespace terrane::app {
@@ -34,17 +42,25 @@ struct WebDomains {
   WebDomains(WebAdapters adapters, const RoleConfig& config);
 
   Front front;
+  api::Includes includes;  ///< what the domains below can include in each other's answers
   user::UserApi users;
   organization::OrganizationApi organizations;
   organization::ProjectApi projects;
+  organization::SubscriptionApi subscriptions;
+  organization::RetentionApi retention;
+  organization::AdminApi admin_organizations;
   team::TeamApi teams;
   team::TokenApi authentication_tokens;
   team::MembershipApi memberships;
   team::GrantApi workspace_grants;
   team::GrantApi project_grants;
   installation::TerraformVersionApi versions;
+  installation::IpRangesApi ip_ranges;
   workspace::Api workspaces;
+  agent::PoolApi agent_pools;
+  ssh_key::Api ssh_keys;
   variable::VariableApi variables;
+  variable::VariableSetApi variable_sets;
   configversion::Api configurations;
   state::Api states;
   run::Api runs;
