@@ -8,6 +8,7 @@
 #include "run/past.h"
 #include "run/scheduler.h"
 #include "run/uploads.h"
+#include "state/retention.h"
 
 namespace terrane::app {
 namespace {
@@ -44,6 +45,7 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
   run::Scheduler scheduler(
       executor, database, config.yes("fallback_engine"), [&past] { return past.check(); }, look);
   run::UploadSweeper uploads(database);
+  state::RetentionSweeper retention(database);
   redis::Client redis(executor, config.redis());
   postgres::Listener listener(executor, config.text("database_url"),
                               {"terrane_runs", "terrane_outbox", "terrane_tokens"},
@@ -58,6 +60,7 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
                               });
   net::spawn(executor, "outbox relay", relay.run(stop));
   net::spawn(executor, "upload sweeper", uploads.run(stop));
+  net::spawn(executor, "retention sweeper", retention.run(stop));
   net::spawn(executor, "past guard", past.run(stop));
   net::spawn(executor, "wake at stop", wake_at_stop(stop, scheduler, relay));
   log::info("ready");
