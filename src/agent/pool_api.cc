@@ -4,7 +4,6 @@
 #include "base/text.h"
 #include "postgres/known_commit.h"
 #include "user/token_request.h"
-#include "workspace/workspace.h"
 
 namespace terrane::agent {
 namespace {
@@ -31,20 +30,6 @@ std::string_view sort_of(const http::Request& request) {
   throw Error(Code::invalid, "sort must be name or created-at, perhaps with a '-' before it.");
 }
 
-/// The workspaces of pools, each once, which the principal may read.
-Task<json::array> workspaces_of(postgres::Tx& tx, const api::Principal& principal,
-                                const std::vector<Pool>& pools) {
-  json::array included;
-  for (const Pool& pool : pools) {
-    for (const std::string& id : pool.workspaces) {
-      std::optional<Workspace> found = co_await workspace::find(tx, id);
-      organization::WorkspaceAccess access = co_await organization::access_to_workspace(tx, principal, id);
-      if (found && access.read) included.push_back(workspace::document(*found, access));
-    }
-  }
-  co_return included;
-}
-
 }  // namespace
 
 void PoolApi::add_routes(http::Router& router) {
@@ -60,11 +45,11 @@ void PoolApi::add_routes(http::Router& router) {
   router.add({Method::get, one + "/agents", api::bind<&Self::list_agents>(this)});
   router.add({Method::get, one + "/authentication-tokens", api::bind<&Self::list_tokens>(this)});
   router.add({Method::post, one + "/authentication-tokens", api::bind<&Self::create_token>(this), 64 * 1024});
+  includes_.add_relation(resource().type, "workspaces", {"workspaces"});
 }
 
 Task<http::Response> PoolApi::list(http::Request& request) {
   jsonapi::Page page = api::page(request);
-  std::set<std::string> include = api::includes(request, {"workspaces"});
   auto asked = [&](const char* name) { return request.query.find(name).value_or(""); };
   const Filter filter{asked("q"), asked("filter[allowed_workspaces][name]"),
                       asked("filter[allowed_projects][name]"), sort_of(request)};
@@ -73,10 +58,7 @@ Task<http::Response> PoolApi::list(http::Request& request) {
   auto [pools, total] = co_await agent::list(tx, access.id, filter, page);
   json::array data;
   for (const Pool& pool : pools) data.push_back(encode(pool));
-  json::array included;
-  if (!include.empty()) included = co_await workspaces_of(tx, api::principal(request), pools);
-  co_return api::answer(
-      200, jsonapi::list_document(std::move(data), page, total, request.path, std::move(included)));
+  co_return co_await includes_.answer_list(request, tx, resource().type, std::move(data), page, total);
 }
 
 Task<http::Response> PoolApi::create(http::Request& request) {
@@ -100,12 +82,9 @@ Task<http::Response> PoolApi::create(http::Request& request) {
 }
 
 Task<http::Response> PoolApi::show(http::Request& request) {
-  std::set<std::string> include = api::includes(request, {"workspaces"});
   postgres::Tx tx = co_await database_.begin();
-  std::vector<Pool> one{co_await require(tx, api::principal(request), request.parameter("id"))};
-  json::array included;
-  if (!include.empty()) included = co_await workspaces_of(tx, api::principal(request), one);
-  co_return api::answer(200, jsonapi::document(encode(one.front()), std::move(included)));
+  Pool pool = co_await require(tx, api::principal(request), request.parameter("id"));
+  co_return co_await includes_.answer(request, tx, 200, encode(pool));
 }
 
 Task<http::Response> PoolApi::update(http::Request& request) {

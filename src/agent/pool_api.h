@@ -1,5 +1,6 @@
 #pragma once
 #include "api/api.h"
+#include "api/includes.h"
 #include "http/router.h"
 #include "postgres/database.h"
 #include "user/tokens.h"
@@ -9,7 +10,8 @@ namespace terrane::agent {
 /// The endpoints of agent pools and of their tokens. It must outlive the router.
 class PoolApi {
  public:
-  PoolApi(postgres::Database& database, user::Tokens& tokens) : database_(database), tokens_(tokens) {}
+  PoolApi(postgres::Database& database, user::Tokens& tokens, api::Includes& includes)
+      : database_(database), tokens_(tokens), includes_(includes) {}
   void add_routes(http::Router& router);
 
  private:
@@ -24,6 +26,7 @@ class PoolApi {
 
   postgres::Database& database_;
   user::Tokens& tokens_;
+  api::Includes& includes_;
 };
 
 }  // namespace terrane::agent

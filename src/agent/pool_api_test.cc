@@ -4,14 +4,17 @@
 
 #include "agent/pool.h"
 #include "workspace/testing_stage.h"
+#include "workspace/workspace_api.h"
 
 namespace terrane::agent {
 namespace {
 
 struct Stage : workspace::test::Stage {
+  workspace::Api workspaces;
   PoolApi pools;
   Stage(net::Executor on, const testing::TestDatabase& at)
-      : workspace::test::Stage(on, at), pools(database, tokens) {
+      : workspace::test::Stage(on, at), workspaces(database, includes), pools(database, tokens, includes) {
+    workspaces.add_routes(router);
     pools.add_routes(router);
   }
 };

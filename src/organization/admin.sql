@@ -44,9 +44,6 @@ INSERT INTO terrane.organization_module_consumers (organization_id, consumer_id)
 SELECT $1, o.id FROM terrane.organizations o WHERE lower(o.name) = lower($2)
 ON CONFLICT (organization_id, consumer_id) DO UPDATE SET consumer_id = excluded.consumer_id
 
--- name: admin_organization_owners
-SELECT id, username, email, is_site_admin, is_service_account FROM terrane.users WHERE id = ANY ($1::text[]) ORDER BY id
-
 -- name: admin_workspace_limit
 SELECT workspace_limit FROM terrane.organizations WHERE id = $1 AND workspace_limit > 0 FOR UPDATE
 

@@ -3,7 +3,6 @@
 #include "organization/admin.h"
 #include "organization/admin_sql.h"
 #include "postgres/known_commit.h"
-#include "user/user.h"
 
 namespace terrane::organization {
 namespace {
@@ -17,20 +16,6 @@ Task<AdminOrganization> require_admin_organization(postgres::Tx& tx, const http:
   std::optional<AdminOrganization> found = co_await find_admin(tx, request.parameter("organization"));
   if (!found) throw Error(Code::not_found, "");
   co_return *std::move(found);
-}
-
-Task<json::array> owners_of(postgres::Tx& tx, const std::vector<AdminOrganization>& organizations) {
-  std::vector<std::string> ids;
-  for (const AdminOrganization& organization : organizations)
-    ids.insert(ids.end(), organization.owners.begin(), organization.owners.end());
-  postgres::Result rows = co_await tx.run(sql::admin_organization_owners, postgres::Params::of(ids));
-  json::array included;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    user::User owner = jsonapi::from_row<user::User>(user::resource(), rows[i]);
-    owner.id = Id<user::User>(rows[i].string("id"));
-    included.push_back(user::encode(owner, true));
-  }
-  co_return included;
 }
 
 json::array encode_all(const std::vector<AdminOrganization>& organizations) {
@@ -52,29 +37,23 @@ void AdminApi::add_routes(http::Router& router) {
   router.add({Method::del, one, api::bind<&Self::remove>(this)});
   router.add({Method::get, consumers, api::bind<&Self::list_module_consumers>(this)});
   router.add({Method::patch, consumers, api::bind<&Self::replace_module_consumers>(this), body_limit});
+  includes_.add_relation("organizations", "owners", {"users"});
 }
 
 Task<http::Response> AdminApi::list(http::Request& request) {
   api::require_site_admin(request);
   jsonapi::Page page = api::page(request);
-  std::set<std::string> include = api::includes(request, {"owners"});
   std::string_view search = request.query.find("q").value_or("");
   postgres::Tx tx = co_await database_.begin();
   auto [organizations, total] = co_await list_admin(tx, search, page);
-  json::array included;
-  if (!include.empty()) included = co_await owners_of(tx, organizations);
-  co_return api::answer(
-      200, jsonapi::list_document(encode_all(organizations), page, total, request.path, std::move(included)));
+  co_return co_await includes_.answer_list(request, tx, "organizations", encode_all(organizations), page,
+                                           total);
 }
 
 Task<http::Response> AdminApi::show(http::Request& request) {
-  std::set<std::string> include = api::includes(request, {"owners"});
   postgres::Tx tx = co_await database_.begin();
   AdminOrganization found = co_await require_admin_organization(tx, request);
-  std::vector<AdminOrganization> one{found};
-  json::array included;
-  if (!include.empty()) included = co_await owners_of(tx, one);
-  co_return api::answer(200, jsonapi::document(encode(found), std::move(included)));
+  co_return co_await includes_.answer(request, tx, 200, encode(found));
 }
 
 Task<http::Response> AdminApi::update(http::Request& request) {

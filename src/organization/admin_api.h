@@ -1,5 +1,6 @@
 #pragma once
 #include "api/api.h"
+#include "api/includes.h"
 #include "http/router.h"
 #include "postgres/database.h"
 #include "user/tokens.h"
@@ -9,7 +10,8 @@ namespace terrane::organization {
 /// The endpoints of organizations for site admins. It must outlive the router.
 class AdminApi {
  public:
-  AdminApi(postgres::Database& database, user::Tokens& tokens) : database_(database), tokens_(tokens) {}
+  AdminApi(postgres::Database& database, user::Tokens& tokens, api::Includes& includes)
+      : database_(database), tokens_(tokens), includes_(includes) {}
   void add_routes(http::Router& router);
 
  private:
@@ -22,6 +24,7 @@ class AdminApi {
 
   postgres::Database& database_;
   user::Tokens& tokens_;
+  api::Includes& includes_;
 };
 
 }  // namespace terrane::organization

@@ -13,6 +13,7 @@
 #include "testing/run.h"
 #include "testing/test_database.h"
 #include "user/tokens.h"
+#include "user/user_api.h"
 
 namespace terrane::organization::test {
 
@@ -42,6 +43,7 @@ struct Stage {
   SubscriptionApi subscriptions;
   RetentionApi retention;
   AdminApi admin;
+  user::UserApi users;
   http::Router router;
   std::optional<api::TestClient> client;
   std::map<std::string, std::string> token_of;
@@ -52,11 +54,13 @@ struct Stage {
         organizations(database, tokens, includes),
         subscriptions(database),
         retention(database),
-        admin(database, tokens) {
+        admin(database, tokens, includes),
+        users(database, tokens, includes) {
     organizations.add_routes(router);
     subscriptions.add_routes(router);
     retention.add_routes(router);
     admin.add_routes(router);
+    users.add_routes(router);
     client.emplace(router, [this](const std::string& token) { return tokens.authenticate(token); });
   }
 

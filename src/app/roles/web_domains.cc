@@ -27,10 +27,12 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
       projects(to.database, includes),
       subscriptions(to.database),
       retention(to.database),
-      admin_organizations(to.database, to.tokens),
+      admin_organizations(to.database, to.tokens, includes),
       versions(to.database),
       workspaces(to.database, includes),
-      agent_pools(to.database, to.tokens),
+      workspace_tags(to.database),
+      workspace_retention(to.database),
+      agent_pools(to.database, to.tokens, includes),
       variables(to.database, to.vault),
       configurations(to.database, to.urls, "https://" + config.text("public_host"), includes),
       states(
@@ -47,6 +49,8 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   admin_organizations.add_routes(router);
   versions.add_routes(router);
   workspaces.add_routes(router);
+  workspace_tags.add_routes(router);
+  workspace_retention.add_routes(router);
   agent_pools.add_routes(router);
   variables.add_routes(router);
   configurations.add_routes(router);

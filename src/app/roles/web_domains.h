@@ -13,7 +13,9 @@
 #include "state/state.h"
 #include "user/user_api.h"
 #include "variable/variable_api.h"
-#include "workspace/workspace.h"
+#include "workspace/retention_api.h"
+#include "workspace/tags.h"
+#include "workspace/workspace_api.h"
 
 namespace terrane::app {
 
@@ -43,6 +45,8 @@ struct WebDomains {
   organization::AdminApi admin_organizations;
   installation::TerraformVersionApi versions;
   workspace::Api workspaces;
+  workspace::TagsApi workspace_tags;
+  workspace::RetentionApi workspace_retention;
   agent::PoolApi agent_pools;
   variable::VariableApi variables;
   configversion::Api configurations;
