@@ -23,7 +23,7 @@ WorkspaceAccess everything() {
   access.read_outputs = access.read_state = access.write_state = true;
   access.queue_runs = access.apply_runs = true;
   access.lock = access.force_unlock = true;
-  access.update = access.destroy = true;
+  access.update = access.destroy = access.move = access.own = true;
   return access;
 }
 
@@ -51,6 +51,7 @@ Task<OrganizationAccess> access_to_organization(postgres::Tx& tx, const api::Pri
   if (!row) co_return access;
   access.id = row->string("id");
   access.name = row->string("name");
+  access.default_project = row->opt_string("default_project").value_or("");
   const bool is_admin = principal.kind == Kind::user && principal.site_admin;
   const bool is_its_run = principal.kind == Kind::run && principal.organization_id == access.id;
   access.manage = is_admin || row->boolean("owns");
@@ -61,19 +62,71 @@ Task<OrganizationAccess> access_to_organization(postgres::Tx& tx, const api::Pri
 
 Task<WorkspaceAccess> access_to_workspace(postgres::Tx& tx, const api::Principal& principal,
                                           const std::string& workspace_id) {
-  postgres::Result result = co_await tx.run(
-      sql::access_workspace,
-      postgres::Params::of(workspace_id, name_of(principal.kind), principal.id, principal.workspace_id));
-  std::optional<postgres::Row> row = result.one();
-  if (!row) co_return WorkspaceAccess{};
-  if (principal.kind == Kind::run) {
-    const bool is_near = row->text("organization_id") == principal.organization_id;
-    const bool may_read = principal.workspace_id == workspace_id || row->boolean("shares");
-    co_return is_near&& may_read ? reading_state() : WorkspaceAccess{};
+  auto found = co_await access_to_workspaces(tx, principal, {workspace_id});
+  co_return found.empty() ? WorkspaceAccess{} : found.begin()->second;
+}
+
+Task<std::map<std::string, WorkspaceAccess>> access_to_workspaces(postgres::Tx& tx,
+                                                                  const api::Principal& principal,
+                                                                  const std::vector<std::string>& ids) {
+  postgres::Result rows = co_await tx.run(
+      sql::access_workspaces,
+      postgres::Params::of(ids, name_of(principal.kind), principal.id, principal.workspace_id));
+  std::map<std::string, WorkspaceAccess> out;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const postgres::Row row = rows[i];
+    const std::string id = row.string("id");
+    if (principal.kind == Kind::run) {
+      const bool is_near = row.text("organization_id") == principal.organization_id;
+      if (is_near && (principal.workspace_id == id || row.boolean("shares"))) out[id] = reading_state();
+    } else if (principal.kind == Kind::user && principal.site_admin) {
+      out[id] = everything();
+    } else if (row.boolean("owns")) {
+      out[id] = principal.kind == Kind::organization ? of_organization_token() : everything();
+    }
   }
-  if (principal.kind == Kind::user && principal.site_admin) co_return everything();
-  if (!row->boolean("owns")) co_return WorkspaceAccess{};
-  co_return principal.kind == Kind::organization ? of_organization_token() : everything();
+  co_return out;
+}
+
+Task<ProjectAccess> access_to_project(postgres::Tx& tx, const api::Principal& principal,
+                                      const std::string& project_id) {
+  auto found = co_await access_to_projects(tx, principal, {project_id});
+  co_return found.empty() ? ProjectAccess{} : found.begin()->second;
+}
+
+Task<std::map<std::string, ProjectAccess>> access_to_projects(postgres::Tx& tx,
+                                                              const api::Principal& principal,
+                                                              const std::vector<std::string>& ids) {
+  postgres::Result rows =
+      co_await tx.run(sql::access_projects, postgres::Params::of(ids, name_of(principal.kind), principal.id));
+  std::map<std::string, ProjectAccess> out;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const bool is_admin = principal.kind == Kind::user && principal.site_admin;
+    const bool owns = is_admin || rows[i].boolean("owns");
+    if (owns || rows[i].boolean("belongs")) out[rows[i].string("id")] = {true, owns, owns, owns, owns};
+  }
+  co_return out;
+}
+
+Task<ReadableScope> readable_scope(postgres::Tx& tx, const api::Principal& principal,
+                                   const std::string& organization_id) {
+  ReadableScope scope;
+  if (principal.kind == Kind::run) {
+    if (principal.organization_id != organization_id) co_return scope;
+    postgres::Result rows = co_await tx.run(sql::access_scope_of_run,
+                                            postgres::Params::of(organization_id, principal.workspace_id));
+    scope.workspaces = rows[0].strings("workspaces");
+    co_return scope;
+  }
+  postgres::Result rows =
+      co_await tx.run(sql::access_organization_by_id,
+                      postgres::Params::of(organization_id, name_of(principal.kind), principal.id));
+  std::optional<postgres::Row> row = rows.one();
+  if (!row) co_return scope;
+  const bool is_admin = principal.kind == Kind::user && principal.site_admin;
+  scope.all_workspaces = is_admin || row->boolean("owns");
+  scope.all_projects = scope.all_workspaces || row->boolean("belongs");
+  co_return scope;
 }
 
 Task<OrganizationAccess> require_organization(postgres::Tx& tx, const api::Principal& principal,

@@ -60,6 +60,21 @@ TEST(Retention, DeletesWhatIsOldAndNotCurrent) {
   });
 }
 
+TEST(Retention, AWorkspacesOwnPolicyStandsOverTheOrganizations) {
+  workspace::test::run_on<Stage>([](Stage& stage) -> Task<> {
+    co_await stage.sql(versions);
+    co_await keep_for(stage, "1");
+    co_await stage.sql(
+        "INSERT INTO terrane.workspace_retention_policies (id, workspace_id, delete_older_than_n_days) "
+        "VALUES "
+        "('drp-2', 'ws-1', NULL)");
+    EXPECT_EQ(co_await delete_expired(stage.database, 100), 0U);
+    co_await stage.sql("UPDATE terrane.workspace_retention_policies SET delete_older_than_n_days = 30");
+    co_await delete_expired(stage.database, 100);
+    EXPECT_EQ(co_await deleted(stage), "obj-cv-1 obj-ws-1-1 obj-ws-1-1j");
+  });
+}
+
 TEST(Retention, KeepsWhatAnOpenRunUses) {
   workspace::test::run_on<Stage>([](Stage& stage) -> Task<> {
     co_await stage.sql(versions);
