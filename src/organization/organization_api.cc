@@ -110,8 +110,8 @@ Task<http::Response> OrganizationApi::create(http::Request& request) {
     return find(tx, organization.id);
   };
   organization = co_await postgres::transact_create<Organization>(database_, create, lookup);
-  OrganizationAccess access{organization.id.text(), organization.name, organization.default_project_id, true,
-                            true, true};
+  OrganizationAccess access{
+      organization.id.text(), organization.name, organization.default_project_id, true, true, true};
   co_return api::answer(201, jsonapi::document(encode(organization, access)));
 }
 
