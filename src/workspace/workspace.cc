@@ -222,10 +222,10 @@ Task<json::array> visible_documents(postgres::Tx& tx, const api::Principal& prin
   if (rows.empty()) co_return out;
   std::vector<std::string> ids;
   for (std::size_t i = 0; i < rows.size(); ++i) ids.push_back(rows[i].string("id"));
-  const auto visible = co_await organization::access_to_workspaces(tx, principal, ids);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    auto access = visible.find(ids[i]);
-    if (access != visible.end()) out.push_back(document(from_row(rows[i]), access->second));
+  const auto visible = co_await find_visible(tx, principal, ids);
+  for (const std::string& id : ids) {
+    auto seen = visible.find(id);
+    if (seen != visible.end()) out.push_back(document(seen->second.workspace, seen->second.access));
   }
   co_return out;
 }

@@ -111,8 +111,7 @@ Task<Visible> require_changeable(postgres::Tx& tx, const api::Principal& princip
 /// Those of the workspaces that `principal` may read, by id; two statements.
 Task<std::map<std::string, Visible>> find_visible(postgres::Tx& tx, const api::Principal& principal,
                                                   const std::vector<std::string>& ids);
-/// The rows of a statement that finds workspaces, those that `principal` may read, as resource objects in
-/// their order; one more statement.
+/// Their resource objects, in the order of a list's rows, which hold their ids.
 Task<json::array> visible_documents(postgres::Tx& tx, const api::Principal& principal,
                                     const postgres::Result& rows);
 

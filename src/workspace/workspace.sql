@@ -1,42 +1,39 @@
--- What is in force stands in workspace_facts, first, where it has the name of a column of the table.
+-- What is in force stands in workspace_facts, first, where it has the name of a column of the table. OFFSET 0 keeps PostgreSQL from
+-- joining all workspaces before it looks for those that are wanted.
 -- name: workspace_find
 SELECT f.*, w.*, ARRAY(SELECT v.id FROM terrane.variables v WHERE v.workspace_id = w.id ORDER BY v.created_at, v.id) AS variables
-  FROM terrane.workspaces w JOIN terrane.workspace_facts f ON f.workspace_id = w.id WHERE w.id = $1
+  FROM terrane.workspaces w
+ CROSS JOIN LATERAL (SELECT * FROM terrane.workspace_facts x WHERE x.workspace_id = w.id OFFSET 0) f WHERE w.id = $1
 
 -- name: workspace_find_many
 SELECT f.*, w.*, ARRAY(SELECT v.id FROM terrane.variables v WHERE v.workspace_id = w.id ORDER BY v.created_at, v.id) AS variables
-  FROM terrane.workspaces w JOIN terrane.workspace_facts f ON f.workspace_id = w.id
- WHERE w.id = ANY ($1::text[]) ORDER BY w.name
+  FROM terrane.workspaces w
+ CROSS JOIN LATERAL (SELECT * FROM terrane.workspace_facts x WHERE x.workspace_id = w.id OFFSET 0) f
+ WHERE w.id = ANY ($1::text[])
 
 -- name: workspace_find_by_name
 SELECT f.*, w.*, ARRAY(SELECT v.id FROM terrane.variables v WHERE v.workspace_id = w.id ORDER BY v.created_at, v.id) AS variables
-  FROM terrane.workspaces w JOIN terrane.workspace_facts f ON f.workspace_id = w.id
+  FROM terrane.workspaces w
+ CROSS JOIN LATERAL (SELECT * FROM terrane.workspace_facts x WHERE x.workspace_id = w.id OFFSET 0) f
  WHERE w.organization_id = $1 AND w.name = $2
 
 -- name: workspace_lock_row
 SELECT id FROM terrane.workspaces WHERE id = $1 FOR UPDATE
 
+-- Lists find the ids of a page first and read what is shown by workspace_find_many: each is planned once and for good.
 -- The usual list: all that the caller may see, perhaps of one project, the oldest first. It reads no more rows than the page has.
 -- name: workspace_list
-SELECT f.*, w.*, ARRAY(SELECT v.id FROM terrane.variables v WHERE v.workspace_id = w.id ORDER BY v.created_at, v.id) AS variables
-  FROM (
-  SELECT * FROM terrane.workspaces w
-   WHERE w.organization_id = $1 AND ($2::text IS NULL OR w.project_id = $2::text)
-     AND ($3::boolean OR w.project_id = ANY ($4::text[]) OR w.id = ANY ($5::text[]))
-   ORDER BY w.created_at, w.id LIMIT $6 OFFSET $7) w
-  JOIN terrane.workspace_facts f ON f.workspace_id = w.id
- ORDER BY w.created_at, w.id
+SELECT w.id FROM terrane.workspaces w
+ WHERE w.organization_id = $1 AND ($2::text IS NULL OR w.project_id = $2::text)
+   AND ($3::boolean OR w.project_id = ANY ($4::text[]) OR w.id = ANY ($5::text[]))
+ ORDER BY w.created_at, w.id LIMIT $6 OFFSET $7
 
 -- The same by name.
 -- name: workspace_list_by_name
-SELECT f.*, w.*, ARRAY(SELECT v.id FROM terrane.variables v WHERE v.workspace_id = w.id ORDER BY v.created_at, v.id) AS variables
-  FROM (
-  SELECT * FROM terrane.workspaces w
-   WHERE w.organization_id = $1 AND ($2::text IS NULL OR w.project_id = $2::text)
-     AND ($3::boolean OR w.project_id = ANY ($4::text[]) OR w.id = ANY ($5::text[]))
-   ORDER BY w.name LIMIT $6 OFFSET $7) w
-  JOIN terrane.workspace_facts f ON f.workspace_id = w.id
- ORDER BY w.name
+SELECT w.id FROM terrane.workspaces w
+ WHERE w.organization_id = $1 AND ($2::text IS NULL OR w.project_id = $2::text)
+   AND ($3::boolean OR w.project_id = ANY ($4::text[]) OR w.id = ANY ($5::text[]))
+ ORDER BY w.name LIMIT $6 OFFSET $7
 
 -- How many the usual list has for those who see all.
 -- name: workspace_total
@@ -46,32 +43,28 @@ SELECT coalesce(sum(workspaces), 0)::bigint AS total FROM terrane.workspace_coun
 -- The list with everything that can be searched for. $12: name, run (the time of the current run) or change (that of the latest
 -- change), each perhaps with a - before it, or nothing.
 -- name: workspace_search
-SELECT f.*, w.*, ARRAY(SELECT v.id FROM terrane.variables v WHERE v.workspace_id = w.id ORDER BY v.created_at, v.id) AS variables
-  FROM (
-  SELECT w.*, row_number() OVER (
-           ORDER BY CASE WHEN $12 = 'name' THEN w.name END, CASE WHEN $12 = '-name' THEN w.name END DESC,
-                    CASE WHEN $12 = 'run' THEN r.created_at END NULLS LAST, CASE WHEN $12 = '-run' THEN r.created_at END DESC NULLS LAST,
-                    CASE WHEN $12 = 'change' THEN w.latest_change_at END, CASE WHEN $12 = '-change' THEN w.latest_change_at END DESC,
-                    w.created_at, w.id) AS place
-    FROM terrane.workspaces w LEFT JOIN terrane.runs r ON r.id = w.current_run_id
-   WHERE w.organization_id = $1 AND ($2::text IS NULL OR w.project_id = $2::text)
-     AND ($3::boolean OR w.project_id = ANY ($4::text[]) OR w.id = ANY ($5::text[]))
-     AND ($6::text IS NULL OR position(lower($6::text) IN lower(w.name)) > 0)
-     AND ($7::text IS NULL OR w.name ILIKE $7::text)
-     AND ($8::text[] IS NULL OR r.status = ANY ($8::text[]))
-     AND NOT EXISTS (
-           SELECT FROM unnest($9::text[]) AS wanted
-            WHERE NOT EXISTS (SELECT FROM terrane.workspace_tags x JOIN terrane.tags g ON g.id = x.tag_id
-                               WHERE x.workspace_id = w.id AND g.name = wanted))
-     AND NOT EXISTS (SELECT FROM terrane.workspace_tags x JOIN terrane.tags g ON g.id = x.tag_id
-                      WHERE x.workspace_id = w.id AND g.name = ANY ($10::text[]))
-     AND NOT EXISTS (
-           SELECT FROM jsonb_to_recordset($11::jsonb) AS wanted (key text, value text)
-            WHERE NOT EXISTS (SELECT FROM terrane.workspace_effective_tags t
-                               WHERE t.workspace_id = w.id AND t.key = wanted.key AND (wanted.value IS NULL OR t.value = wanted.value)))
-   ORDER BY place LIMIT $13 OFFSET $14) w
-  JOIN terrane.workspace_facts f ON f.workspace_id = w.id
- ORDER BY w.place
+SELECT w.id
+  FROM terrane.workspaces w LEFT JOIN terrane.runs r ON r.id = w.current_run_id
+ WHERE w.organization_id = $1 AND ($2::text IS NULL OR w.project_id = $2::text)
+   AND ($3::boolean OR w.project_id = ANY ($4::text[]) OR w.id = ANY ($5::text[]))
+   AND ($6::text IS NULL OR position(lower($6::text) IN lower(w.name)) > 0)
+   AND ($7::text IS NULL OR w.name ILIKE $7::text)
+   AND ($8::text[] IS NULL OR r.status = ANY ($8::text[]))
+   AND (cardinality($9::text[]) = 0 OR w.id IN (
+         SELECT x.workspace_id FROM terrane.tags g JOIN terrane.workspace_tags x ON x.tag_id = g.id
+          WHERE g.organization_id = $1 AND g.name = ANY ($9::text[]) GROUP BY x.workspace_id
+         HAVING count(*) = (SELECT count(DISTINCT wanted) FROM unnest($9::text[]) AS wanted)))
+   AND (cardinality($10::text[]) = 0 OR w.id NOT IN (
+         SELECT x.workspace_id FROM terrane.tags g JOIN terrane.workspace_tags x ON x.tag_id = g.id
+          WHERE g.organization_id = $1 AND g.name = ANY ($10::text[])))
+   AND ($11::jsonb = '[]' OR NOT EXISTS (
+         SELECT FROM jsonb_to_recordset($11::jsonb) AS wanted (key text, value text)
+          WHERE NOT EXISTS (SELECT FROM terrane.workspace_effective_tags t
+                             WHERE t.workspace_id = w.id AND t.key = wanted.key AND (wanted.value IS NULL OR t.value = wanted.value))))
+ ORDER BY CASE WHEN $12 = 'name' THEN w.name END, CASE WHEN $12 = '-name' THEN w.name END DESC,
+          CASE WHEN $12 = 'run' THEN r.created_at END NULLS LAST, CASE WHEN $12 = '-run' THEN r.created_at END DESC NULLS LAST,
+          CASE WHEN $12 = 'change' THEN w.latest_change_at END, CASE WHEN $12 = '-change' THEN w.latest_change_at END DESC,
+          w.created_at, w.id LIMIT $13 OFFSET $14
 
 -- name: workspace_search_count
 SELECT count(*) AS total
@@ -81,16 +74,17 @@ SELECT count(*) AS total
    AND ($6::text IS NULL OR position(lower($6::text) IN lower(w.name)) > 0)
    AND ($7::text IS NULL OR w.name ILIKE $7::text)
    AND ($8::text[] IS NULL OR r.status = ANY ($8::text[]))
-   AND NOT EXISTS (
-         SELECT FROM unnest($9::text[]) AS wanted
-          WHERE NOT EXISTS (SELECT FROM terrane.workspace_tags x JOIN terrane.tags g ON g.id = x.tag_id
-                             WHERE x.workspace_id = w.id AND g.name = wanted))
-   AND NOT EXISTS (SELECT FROM terrane.workspace_tags x JOIN terrane.tags g ON g.id = x.tag_id
-                    WHERE x.workspace_id = w.id AND g.name = ANY ($10::text[]))
-   AND NOT EXISTS (
+   AND (cardinality($9::text[]) = 0 OR w.id IN (
+         SELECT x.workspace_id FROM terrane.tags g JOIN terrane.workspace_tags x ON x.tag_id = g.id
+          WHERE g.organization_id = $1 AND g.name = ANY ($9::text[]) GROUP BY x.workspace_id
+         HAVING count(*) = (SELECT count(DISTINCT wanted) FROM unnest($9::text[]) AS wanted)))
+   AND (cardinality($10::text[]) = 0 OR w.id NOT IN (
+         SELECT x.workspace_id FROM terrane.tags g JOIN terrane.workspace_tags x ON x.tag_id = g.id
+          WHERE g.organization_id = $1 AND g.name = ANY ($10::text[])))
+   AND ($11::jsonb = '[]' OR NOT EXISTS (
          SELECT FROM jsonb_to_recordset($11::jsonb) AS wanted (key text, value text)
           WHERE NOT EXISTS (SELECT FROM terrane.workspace_effective_tags t
-                             WHERE t.workspace_id = w.id AND t.key = wanted.key AND (wanted.value IS NULL OR t.value = wanted.value)))
+                             WHERE t.workspace_id = w.id AND t.key = wanted.key AND (wanted.value IS NULL OR t.value = wanted.value))))
 
 -- name: workspace_insert
 INSERT INTO terrane.workspaces (id, organization_id, project_id, name, description, assessments_enabled, auto_apply, auto_apply_run_trigger,
@@ -191,16 +185,12 @@ UPDATE terrane.workspaces SET current_configuration_version_id = $2 WHERE id = $
 
 -- Who may read the state, as far as the caller may see them: those of the project, or those that were named.
 -- name: workspace_consumers
-SELECT f.*, w.*, ARRAY(SELECT v.id FROM terrane.variables v WHERE v.workspace_id = w.id ORDER BY v.created_at, v.id) AS variables
-  FROM (
-  SELECT c.* FROM terrane.workspaces o
-    JOIN terrane.workspaces c ON c.organization_id = o.organization_id AND c.id <> o.id
-     AND (CASE WHEN o.project_remote_state THEN c.project_id = o.project_id
-               ELSE EXISTS (SELECT FROM terrane.remote_state_consumers r WHERE r.workspace_id = o.id AND r.consumer_id = c.id) END)
-   WHERE o.id = $1 AND ($2::boolean OR c.project_id = ANY ($3::text[]) OR c.id = ANY ($4::text[]))
-   ORDER BY c.name LIMIT $5 OFFSET $6) w
-  JOIN terrane.workspace_facts f ON f.workspace_id = w.id
- ORDER BY w.name
+SELECT c.id FROM terrane.workspaces o
+  JOIN terrane.workspaces c ON c.organization_id = o.organization_id AND c.id <> o.id
+   AND (CASE WHEN o.project_remote_state THEN c.project_id = o.project_id
+             ELSE EXISTS (SELECT FROM terrane.remote_state_consumers r WHERE r.workspace_id = o.id AND r.consumer_id = c.id) END)
+ WHERE o.id = $1 AND ($2::boolean OR c.project_id = ANY ($3::text[]) OR c.id = ANY ($4::text[]))
+ ORDER BY c.name LIMIT $5 OFFSET $6
 
 -- name: workspace_consumers_count
 SELECT count(*) AS total FROM terrane.workspaces o
