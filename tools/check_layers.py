@@ -52,7 +52,7 @@ def check(root: pathlib.Path) -> list[str]:
             continue
         # The composition root links every folder, so it declares none.
         if folder == "app":
-            closure[folder] = tests[folder] = set(order) - {"testing"}
+            closure[folder], tests[folder] = set(order) - {"testing"}, set(order)
             continue
         deps, test_libs = declared(build.read_text())
         for dep in deps:

@@ -76,7 +76,8 @@ Task<std::optional<organization::OrganizationAccess>> manager(postgres::Tx& tx,
                                                               const std::string& organization) {
   organization::OrganizationAccess access =
       co_await organization::access_to_organization(tx, principal, organization);
-  if (!access.manage || !co_await organization::is_entitled(tx, access.id, "agents")) co_return std::nullopt;
+  if (!access.manage_agent_pools || !co_await organization::is_entitled(tx, access.id, "agents"))
+    co_return std::nullopt;
   co_return access;
 }
 

@@ -15,12 +15,12 @@ namespace terrane::api {
 
 /// Who asks. A worker node is not a principal: it has a certificate and a listener of its own.
 struct Principal {
-  enum class Kind { user, organization, team, run };
+  enum class Kind { user, organization, team, run, audit_trails };
   Kind kind = Kind::user;
-  std::string id;               ///< of the user, organization, team or run
+  std::string id;               ///< of the user, organization (audit_trails, too), team or run
   std::string name;             ///< for audit lines and messages
   bool site_admin = false;      ///< users only
-  std::string organization_id;  ///< organizations, teams and runs
+  std::string organization_id;  ///< all but users
   std::string workspace_id;     ///< runs only
   std::string token_id;
 };

@@ -1,7 +1,10 @@
 #include "organization/access.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
+#include <tuple>
 
+#include "base/text.h"
 #include "testing/run.h"
 #include "testing/test_database.h"
 
@@ -88,7 +91,7 @@ TEST(WorkspaceAccess, IsWhatEachPrincipalMay) {
       {owners, "ws-closed", everything},
       {owners, "ws-far", ""},
       {dev_team, "ws-own", ""},
-      {organization, "ws-own", "rvVoslfud"},
+      {organization, "ws-own", "rvVosfud"},
       {organization, "ws-far", ""},
       {of_run, "ws-own", reading},
       {of_run, "ws-closed", ""},
@@ -149,6 +152,185 @@ TEST(OrganizationAccess, IsWhatEachPrincipalMay) {
       }
       EXPECT_EQ(code, item.read ? std::nullopt : std::optional(Code::not_found)) << item.who.id;
     }
+  });
+}
+
+/// Each of the team's rights in the organization, one at a time, and what follows from it.
+TEST(OrganizationAccess, AddsUpWhatTeamsMay) {
+  using Access = OrganizationAccess;
+  struct Case {
+    const char* column;
+    std::vector<bool Access::*> rights;
+  };
+  const std::vector<Case> cases{
+      {"manage_workspaces",
+       {&Access::manage_workspaces, &Access::read_workspaces, &Access::read_projects,
+        &Access::create_workspaces}},
+      {"read_workspaces", {&Access::read_workspaces}},
+      {"manage_projects",
+       {&Access::manage_projects, &Access::manage_workspaces, &Access::read_workspaces,
+        &Access::read_projects, &Access::create_workspaces}},
+      {"read_projects", {&Access::read_projects}},
+      {"manage_membership", {&Access::manage_membership}},
+      {"manage_teams", {&Access::manage_teams, &Access::manage_membership}},
+      {"manage_organization_access",
+       {&Access::manage_organization_access, &Access::manage_teams, &Access::manage_membership}},
+      {"access_secret_teams", {&Access::access_secret_teams}},
+      {"manage_policies", {&Access::manage_policies}},
+      {"manage_policy_overrides", {&Access::manage_policy_overrides}},
+      {"manage_vcs_settings", {&Access::manage_vcs_settings, &Access::manage_ssh_keys}},
+      {"manage_run_tasks", {&Access::manage_run_tasks}},
+      {"manage_agent_pools", {&Access::manage_agent_pools, &Access::read_workspaces, &Access::read_projects}},
+      {"manage_modules", {&Access::manage_modules}},
+      {"manage_providers", {&Access::manage_providers}},
+  };
+  const std::vector<bool Access::*> all{&Access::own,
+                                        &Access::manage,
+                                        &Access::create_workspaces,
+                                        &Access::manage_workspaces,
+                                        &Access::read_workspaces,
+                                        &Access::manage_projects,
+                                        &Access::read_projects,
+                                        &Access::manage_membership,
+                                        &Access::manage_teams,
+                                        &Access::manage_organization_access,
+                                        &Access::access_secret_teams,
+                                        &Access::manage_policies,
+                                        &Access::manage_policy_overrides,
+                                        &Access::manage_vcs_settings,
+                                        &Access::manage_run_tasks,
+                                        &Access::manage_agent_pools,
+                                        &Access::manage_modules,
+                                        &Access::manage_providers,
+                                        &Access::manage_ssh_keys};
+  run([&](postgres::Tx& tx) -> Task<> {
+    const api::Principal dev = principal(Kind::user, "user-dev");
+    for (const Case& item : cases) {
+      const std::string column = item.column;
+      const std::string set = "UPDATE terrane.teams SET " + column + " = ";
+      const std::string on = "test_set_" + column, off = "test_unset_" + column;
+      co_await tx.run({on, set + "true WHERE id = 'team-dev'"});
+      OrganizationAccess access = co_await access_to_organization(tx, dev, "acme");
+      for (std::size_t i = 0; i < all.size(); ++i) {
+        const bool wanted = std::find(item.rights.begin(), item.rights.end(), all[i]) != item.rights.end();
+        EXPECT_EQ(access.*all[i], wanted) << column << " and right " << i;
+      }
+      EXPECT_FALSE((co_await access_to_organization(tx, dev, "other")).read) << "another organization's";
+      co_await tx.run({off, set + "false WHERE id = 'team-dev'"});
+    }
+    OrganizationAccess token =
+        co_await access_to_organization(tx, principal(Kind::organization, "org-1", "org-1"), "acme");
+    EXPECT_TRUE(token.manage && token.manage_organization_access && token.manage_vcs_settings);
+    EXPECT_FALSE(token.own || token.manage_ssh_keys) << "it changes neither itself nor keys";
+  });
+}
+
+/// What a team that is granted something here, for the project, or by flags in the organization may do.
+TEST(WorkspaceAccess, AddsUpGrants) {
+  auto here = [](const char* access, const char* rest) {
+    return "INSERT INTO terrane.team_workspaces (id, team_id, workspace_id, access, runs, variables, "
+           "state_versions, sentinel_mocks, workspace_locking, run_tasks) VALUES ('g', 'team-dev', 'ws-own', "
+           "'" +
+           std::string(access) + "', " + rest + ")";
+  };
+  auto project = [](const char* access, const char* rest) {
+    return "INSERT INTO terrane.team_projects (id, team_id, project_id, access, settings, teams, "
+           "variable_sets, "
+           "runs, variables, state_versions, sentinel_mocks, create_workspaces, locking, move_workspaces, "
+           "delete_workspaces, run_tasks) VALUES ('g', 'team-dev', 'prj-1', '" +
+           std::string(access) + "', 'read', 'none', 'none', " + rest + ")";
+  };
+  auto flag = [](const char* column) {
+    return "UPDATE terrane.teams SET " + std::string(column) + " = true WHERE id = 'team-dev'";
+  };
+  // Each with the rights in the workspace, and in another one of the same project.
+  const std::vector<std::tuple<std::string, std::string, std::string>> cases{
+      {here("read", "'read', 'read', 'read', 'none', false, false"), "rvos", ""},
+      {here("plan", "'plan', 'read', 'read', 'none', false, false"), "rvosq", ""},
+      {here("write", "'apply', 'write', 'write', 'read', true, false"), "rvVosSqal", ""},
+      {here("admin", "'apply', 'write', 'write', 'read', true, true"), everything, ""},
+      {here("custom", "'read', 'none', 'none', 'none', false, false"), "r", ""},
+      {here("custom", "'read', 'none', 'read-outputs', 'none', true, false"), "rol", ""},
+      {here("custom", "'plan', 'write', 'none', 'none', false, false"), "rvVq", ""},
+      {project("read", "'read', 'read', 'read', 'none', false, false, false, false, false"), "rvos", "rvos"},
+      {project("write", "'apply', 'write', 'write', 'read', false, true, false, false, false"), "rvVosSqal",
+       "rvVosSqal"},
+      {project("maintain", "'apply', 'write', 'write', 'read', true, true, false, true, false"), everything,
+       everything},
+      {project("custom", "'read', 'none', 'none', 'none', false, false, false, true, false"), "rd", "rd"},
+      {flag("read_workspaces"), "rvos", "rvos"},
+      {flag("manage_workspaces"), everything, everything},
+      {flag("manage_projects"), everything, everything},
+      {flag("manage_policies"), "r", "r"},
+      {flag("manage_agent_pools"), "r", "r"},
+      {flag("manage_membership"), "", ""},
+      {flag("read_workspaces") + "; " + here("custom", "'apply', 'none', 'none', 'none', false, false"),
+       "rvosqa", "rvos"},
+  };
+  TestDatabase at(TestDatabase::Content::migrated);
+  at.run(std::string(rows));
+  testing::run_task([&](net::Executor executor) -> Task<> {
+    postgres::Database database(executor, at.options());
+    int number = 0;
+    for (const auto& [sql, rights, elsewhere] : cases) {
+      postgres::Tx tx = co_await database.begin();  // and rolled back
+      for (std::string_view statement : split(sql, ';')) {
+        const std::string name = "test_grant_" + std::to_string(++number);
+        co_await tx.run({name, statement});
+      }
+      for (const api::Principal& who :
+           {principal(Kind::user, "user-dev"), principal(Kind::team, "team-dev", "org-1")}) {
+        EXPECT_EQ(letters(co_await access_to_workspace(tx, who, "ws-own")), rights) << sql;
+        EXPECT_EQ(letters(co_await access_to_workspace(tx, who, "ws-closed")), elsewhere) << sql;
+        EXPECT_EQ(letters(co_await access_to_workspace(tx, who, "ws-far")), "") << sql;
+        // What lists ask agrees with the single question.
+        ReadableScope scope = co_await readable_scope(tx, who, "org-1");
+        auto has = [](const std::vector<std::string>& ids, const char* id) {
+          return std::find(ids.begin(), ids.end(), id) != ids.end();
+        };
+        const bool in_project = scope.all_workspaces || has(scope.projects, "prj-1");
+        EXPECT_EQ(in_project || has(scope.workspaces, "ws-closed"), !elsewhere.empty()) << sql;
+        EXPECT_EQ(in_project || has(scope.workspaces, "ws-own"), !rights.empty()) << sql;
+        ReadableScope far = co_await readable_scope(tx, who, "org-2");
+        EXPECT_FALSE(far.all_workspaces || !far.projects.empty() || !far.workspaces.empty());
+      }
+      EXPECT_EQ(letters(co_await access_to_workspace(tx, principal(Kind::user, "user-far"), "ws-own")), "")
+          << sql;
+    }
+  });
+}
+
+TEST(OrganizationAccess, EndsWhereTheOrganizationIsClosed) {
+  run([](postgres::Tx& tx) -> Task<> {
+    api::Principal admin = principal(Kind::user, "user-nobody");
+    admin.site_admin = true;
+    const api::Principal owner = principal(Kind::user, "user-owner");
+    const api::Principal owners = principal(Kind::team, "team-1", "org-1");
+    const api::Principal of_run = principal(Kind::run, "run-1", "org-1", "ws-own");
+    auto may = [&](const api::Principal& who) -> Task<bool> {
+      const bool organization = (co_await access_to_organization(tx, who, "acme")).read;
+      const bool workspace = (co_await access_to_workspace(tx, who, "ws-own")).read;
+      EXPECT_EQ(organization, workspace);
+      co_return organization;
+    };
+    co_await tx.run({"test_no_user_tokens", "UPDATE terrane.organizations SET user_tokens_enabled = false"});
+    EXPECT_FALSE(co_await may(owner));
+    EXPECT_TRUE(co_await may(owners) && co_await may(admin) && co_await may(of_run));
+    EXPECT_FALSE((co_await access_to_project(tx, owner, "prj-1")).read);
+    co_await tx.run({"test_disabled", "UPDATE terrane.organizations SET is_disabled = true"});
+    EXPECT_FALSE(co_await may(owners));
+    EXPECT_TRUE(co_await may(admin) && co_await may(of_run));
+  });
+}
+
+TEST(ReadableScope, OfARunIsWhatItsWorkspaceMayRead) {
+  run([](postgres::Tx& tx) -> Task<> {
+    const api::Principal of_run = principal(Kind::run, "run-1", "org-1", "ws-own");
+    ReadableScope scope = co_await readable_scope(tx, of_run, "org-1");
+    std::sort(scope.workspaces.begin(), scope.workspaces.end());
+    EXPECT_EQ(scope.workspaces, (std::vector<std::string>{"ws-global", "ws-own", "ws-shared"}));
+    EXPECT_FALSE(scope.all_workspaces || scope.all_projects);
+    EXPECT_TRUE((co_await readable_scope(tx, of_run, "org-2")).workspaces.empty());
   });
 }
 

@@ -110,26 +110,30 @@ json::object permissions(const Organization& organization, const OrganizationAcc
   auto managed = [&](std::string_view entitlement) {
     return access.manage && organization.is_entitled_to(entitlement);
   };
+  auto entitled = [&](bool may, std::string_view entitlement) {
+    return may && organization.is_entitled_to(entitlement);
+  };
   return {{"can-traverse", access.read},
-          {"can-update", access.manage},
-          {"can-destroy", access.manage},
+          {"can-update", access.own},
+          {"can-destroy", access.own},
           {"can-create-workspace", access.create_workspaces},
-          {"can-create-project", access.manage},
-          {"can-update-api-token", access.manage},
-          {"can-update-authentication-token", access.manage},
-          {"can-update-ssh-keys", access.manage},
-          {"can-manage-varsets", access.manage},
+          {"can-create-project", access.manage_projects},
+          {"can-update-api-token", access.own},
+          {"can-update-authentication-token", access.own},
+          {"can-update-ssh-keys", access.manage_ssh_keys},
+          {"can-manage-varsets", access.manage_workspaces},
           {"can-read-varsets", access.read},
-          {"can-update-agent-pools", managed("agents")},
-          {"can-create-team", managed("teams")},
+          {"can-update-agent-pools", entitled(access.manage_agent_pools, "agents")},
+          {"can-create-team", entitled(access.manage_teams, "teams")},
+          {"can-manage-users", access.manage_membership},
           {"can-create-workspace-migration", false},
           {"can-deploy-no-code-modules", managed("no-code-modules")},
           {"can-manage-no-code-modules", managed("no-code-modules")},
           {"can-enable-stacks", false},
           {"can-manage-auditing", managed("audit-logging")},
-          {"can-manage-run-tasks", managed("run-tasks")},
-          {"can-update-oauth", managed("vcs-integrations")},
-          {"can-update-sentinel", managed("sentinel")},
+          {"can-manage-run-tasks", entitled(access.manage_run_tasks, "run-tasks")},
+          {"can-update-oauth", entitled(access.manage_vcs_settings, "vcs-integrations")},
+          {"can-update-sentinel", entitled(access.manage_policies, "sentinel")},
           {"can-update-hyok-configuration", false},
           {"can-view-hyok-feature-info", false}};
 }
@@ -228,7 +232,7 @@ Task<std::pair<std::vector<Organization>, std::int64_t>> list(postgres::Tx& tx,
   using Kind = api::Principal::Kind;
   const bool all = principal.kind == Kind::user && principal.site_admin;
   const std::string user = principal.kind == Kind::user ? principal.id : "";
-  const std::string& own = principal.organization_id;
+  const std::string own = principal.kind == Kind::audit_trails ? "" : principal.organization_id;
   postgres::Result total =
       co_await tx.run(sql::organization_count,
                       postgres::Params::of(all, own, user, search.name_or_email, search.name, search.email));

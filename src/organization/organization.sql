@@ -25,8 +25,8 @@ SELECT o.*, p.id AS default_project_id, l.entitlements, l.identifier AS plan, l.
   JOIN terrane.organization_plans l ON l.organization_id = o.id
   LEFT JOIN terrane.organization_retention_policies r ON r.organization_id = o.id
  WHERE ($1 OR o.id = $2 OR EXISTS (
-          SELECT FROM terrane.team_members m JOIN terrane.teams t ON t.id = m.team_id
-           WHERE t.organization_id = o.id AND m.user_id = $3))
+          SELECT FROM terrane.organization_memberships m
+           WHERE m.organization_id = o.id AND m.user_id = $3 AND o.user_tokens_enabled AND NOT o.is_disabled))
    AND (position(lower($4) IN lower(o.name)) > 0 OR position(lower($4) IN lower(o.email)) > 0)
    AND position(lower($5) IN lower(o.name)) > 0 AND position(lower($6) IN lower(o.email)) > 0
  ORDER BY lower(o.name) LIMIT $7 OFFSET $8
@@ -35,8 +35,8 @@ SELECT o.*, p.id AS default_project_id, l.entitlements, l.identifier AS plan, l.
 SELECT count(*) AS total
   FROM terrane.organizations o
  WHERE ($1 OR o.id = $2 OR EXISTS (
-          SELECT FROM terrane.team_members m JOIN terrane.teams t ON t.id = m.team_id
-           WHERE t.organization_id = o.id AND m.user_id = $3))
+          SELECT FROM terrane.organization_memberships m
+           WHERE m.organization_id = o.id AND m.user_id = $3 AND o.user_tokens_enabled AND NOT o.is_disabled))
    AND (position(lower($4) IN lower(o.name)) > 0 OR position(lower($4) IN lower(o.email)) > 0)
    AND position(lower($5) IN lower(o.name)) > 0 AND position(lower($6) IN lower(o.email)) > 0
 
@@ -93,7 +93,7 @@ UPDATE terrane.objects SET status = 'deleted', deleted_at = now()
 
 -- name: organization_delete_tokens
 DELETE FROM terrane.tokens
- WHERE (kind = 'organization' AND owner_id = $1)
+ WHERE (kind IN ('organization', 'audit-trails') AND owner_id = $1)
     OR (kind = 'team' AND owner_id IN (SELECT id FROM terrane.teams WHERE organization_id = $1))
     OR (kind = 'agent' AND owner_id IN (SELECT id FROM terrane.agent_pools WHERE organization_id = $1))
     OR (kind = 'run' AND owner_id IN (

@@ -16,10 +16,25 @@ jsonapi::Page page_of(const http::Request& request) {
   return {1, 1000};
 }
 
+Task<OrganizationAccess> require_own(postgres::Tx& tx, const http::Request& request) {
+  OrganizationAccess access =
+      co_await require_organization(tx, api::principal(request), request.parameter("organization"));
+  if (!access.own) throw Error(Code::not_found, "");
+  co_return access;
+}
+
 Task<Organization> require_row(postgres::Tx& tx, const OrganizationAccess& access) {
   std::optional<Organization> organization = co_await find(tx, Id<Organization>(access.id));
   if (!organization) throw Error(Code::not_found, "");
   co_return *organization;
+}
+
+/// Which of the organization's tokens is meant: its own, or the one that reads audit trails.
+std::string token_kind(const http::Request& request) {
+  std::string_view given = request.query.find("token").value_or("");
+  if (given.empty() || given == "organization") return "organization";
+  if (given == "audit-trails") return "audit-trails";
+  throw Error(Code::invalid, "The parameter token must be audit-trails or absent.");
 }
 
 /// Attributes that a new organization cannot do without.
@@ -79,10 +94,13 @@ Task<http::Response> OrganizationApi::list(http::Request& request) {
   const Search search{part("q"), part("q[name]"), part("q[email]")};
   postgres::Tx tx = co_await database_.begin();
   auto [organizations, total] = co_await organization::list(tx, principal, search, page);
+  std::vector<std::string> names;
+  for (const Organization& organization : organizations) names.push_back(organization.name);
+  const auto accesses = co_await access_to_organizations(tx, principal, names);
   json::array data;
   for (const Organization& organization : organizations) {
-    OrganizationAccess access = co_await access_to_organization(tx, principal, organization.name);
-    if (access.read) data.push_back(encode(organization, access));
+    auto access = accesses.find(organization.id.text());
+    if (access != accesses.end()) data.push_back(encode(organization, access->second));
   }
   co_return co_await includes_.answer_list(request, tx, "organizations", std::move(data), page, total);
 }
@@ -102,16 +120,16 @@ Task<http::Response> OrganizationApi::create(http::Request& request) {
                 "/data/attributes/default-execution-mode");
   }
 
+  OrganizationAccess access;
   std::function<Task<Organization>(postgres::Tx&)> create = [&](postgres::Tx& tx) -> Task<Organization> {
     co_await insert(tx, organization, principal.id);
-    co_return co_await require_row(tx, {organization.id.text(), organization.name});
+    access = co_await access_to_organization(tx, principal, organization.name);
+    co_return co_await require_row(tx, access);
   };
   std::function<Task<std::optional<Organization>>(postgres::Tx&)> lookup = [&](postgres::Tx& tx) {
     return find(tx, organization.id);
   };
   organization = co_await postgres::transact_create<Organization>(database_, create, lookup);
-  OrganizationAccess access{
-      organization.id.text(), organization.name, organization.default_project_id, true, true, true};
   co_return api::answer(201, jsonapi::document(encode(organization, access)));
 }
 
@@ -128,7 +146,7 @@ Task<http::Response> OrganizationApi::update(http::Request& request) {
   std::optional<OrganizationAccess> access;
   std::function<Task<Organization>(postgres::Tx&)> change = [&](postgres::Tx& tx) -> Task<Organization> {
     // The access of the first attempt stands: after a change of the name the path's name is no more.
-    if (!access) access = co_await require_managed(tx, request);
+    if (!access) access = co_await require_own(tx, request);
     Organization changed = co_await require_row(tx, *access);
     json::object columns = jsonapi::decode(resource(), data, jsonapi::update, &changed);
     refuse_enforced_hyok(data);
@@ -143,7 +161,7 @@ Task<http::Response> OrganizationApi::update(http::Request& request) {
 
 Task<http::Response> OrganizationApi::remove(http::Request& request) {
   std::function<Task<>(postgres::Tx&)> remove = [&](postgres::Tx& tx) -> Task<> {
-    OrganizationAccess access = co_await require_managed(tx, request);
+    OrganizationAccess access = co_await require_own(tx, request);
     co_await organization::remove(tx, Id<Organization>(access.id));
   };
   co_await postgres::transact_remove(database_, remove);
@@ -153,20 +171,20 @@ Task<http::Response> OrganizationApi::remove(http::Request& request) {
 
 Task<http::Response> OrganizationApi::create_token(http::Request& request) {
   const api::Principal& principal = api::principal(request);
+  const std::string kind = token_kind(request);
   user::TokenRequest wanted = co_await user::read_token_request(request);
   std::optional<std::string> creator;
   if (principal.kind == Kind::user) creator = principal.id;
   std::optional<user::NewToken> made;
   std::function<Task<user::NewToken>(postgres::Tx&)> create = [&](postgres::Tx& tx) -> Task<user::NewToken> {
-    OrganizationAccess access = co_await require_managed(tx, request);
-    co_await tokens_.revoke_all(tx, "organization", access.id);
-    made = co_await tokens_.create(tx, "organization", access.id, wanted.description, creator,
-                                   wanted.expired_at);
+    OrganizationAccess access = co_await require_own(tx, request);
+    co_await tokens_.revoke_all(tx, kind, access.id);
+    made = co_await tokens_.create(tx, kind, access.id, wanted.description, creator, wanted.expired_at);
     co_return *made;
   };
   std::function<Task<std::optional<user::NewToken>>(postgres::Tx&)> lookup =
       [&](postgres::Tx& tx) -> Task<std::optional<user::NewToken>> {
-    if (!made || !co_await tokens_.find(tx, "organization", made->row.owner_id, made->row.id.text()))
+    if (!made || !co_await tokens_.find(tx, kind, made->row.owner_id, made->row.id.text()))
       co_return std::nullopt;
     co_return made;
   };
@@ -176,17 +194,19 @@ Task<http::Response> OrganizationApi::create_token(http::Request& request) {
 }
 
 Task<http::Response> OrganizationApi::show_token(http::Request& request) {
+  const std::string kind = token_kind(request);
   postgres::Tx tx = co_await database_.begin();
-  OrganizationAccess access = co_await require_managed(tx, request);
-  auto [tokens, total] = co_await tokens_.list(tx, "organization", access.id, {1, 1});
+  OrganizationAccess access = co_await require_own(tx, request);
+  auto [tokens, total] = co_await tokens_.list(tx, kind, access.id, {1, 1});
   if (tokens.empty()) throw Error(Code::not_found, "");
   co_return api::answer(200, jsonapi::document(user::encode(tokens.front())));
 }
 
 Task<http::Response> OrganizationApi::delete_token(http::Request& request) {
+  const std::string kind = token_kind(request);
   std::function<Task<>(postgres::Tx&)> remove = [&](postgres::Tx& tx) -> Task<> {
-    OrganizationAccess access = co_await require_managed(tx, request);
-    if (co_await tokens_.revoke_all(tx, "organization", access.id) == 0) throw Error(Code::not_found, "");
+    OrganizationAccess access = co_await require_own(tx, request);
+    if (co_await tokens_.revoke_all(tx, kind, access.id) == 0) throw Error(Code::not_found, "");
   };
   co_await postgres::transact_remove(database_, remove);
   tokens_.forget("");

@@ -303,13 +303,27 @@ TEST(OrganizationApi, HasOneToken) {
     stage.token_of["second"] = second.text("/data/attributes/token");
     EXPECT_EQ((co_await stage.get("/api/v2/organizations/acme", "first")).status, 401)
         << "the new one replaces it at once";
-    TestAnswer shown = co_await stage.get(path, "second");
+    EXPECT_EQ((co_await stage.get(path, "second")).status, 404) << "a token does not manage itself";
+    TestAnswer shown = co_await stage.get(path, "user-ann");
     EXPECT_EQ(shown.text("/data/id"), second.text("/data/id"));
     EXPECT_TRUE(shown.at("/data/attributes/token").is_null());
     EXPECT_EQ(shown.text("/data/relationships/created-by/data/id"), "user-ann");
     EXPECT_EQ((co_await stage.create("another", "second")).status, 404) << "only people make organizations";
+    TestAnswer audit = co_await stage.client->call(Method::post, path + "?token=audit-trails", "",
+                                                   stage.token_of["user-ann"]);
+    EXPECT_EQ(audit.status, 201) << audit.body;
+    stage.token_of["audit"] = audit.text("/data/attributes/token");
+    EXPECT_EQ((co_await stage.get(path + "?token=audit-trails", "user-ann")).text("/data/id"),
+              audit.text("/data/id"));
+    EXPECT_EQ((co_await stage.get(path, "user-ann")).text("/data/id"), second.text("/data/id"));
+    for (const char* place : {"/api/v2/organizations/acme", "/api/v2/organizations/acme/projects"})
+      EXPECT_EQ((co_await stage.get(place, "audit")).status, 404) << "it reads audit trails only";
+    EXPECT_EQ((co_await stage.get("/api/v2/organizations", "audit")).text("/data"), "[]");
+    EXPECT_EQ((co_await stage.call(Method::del, path + "?token=audit-trails", {}, "user-ann")).status, 204);
+    EXPECT_EQ((co_await stage.call(Method::del, path + "?token=audit-trails", {}, "user-ann")).status, 404);
+    EXPECT_EQ((co_await stage.get(path + "?token=nonsense", "user-ann")).status, 400);
     EXPECT_EQ((co_await stage.call(Method::del, path, {}, "user-ann")).status, 204);
-    EXPECT_EQ((co_await stage.get(path, "second")).status, 401);
+    EXPECT_EQ((co_await stage.get("/api/v2/organizations/acme", "second")).status, 401);
     TestAnswer bad = co_await stage.client->call(
         Method::post, path, R"({"data":{"attributes":{"expired-at":7}}})", stage.token_of["user-ann"]);
     EXPECT_EQ(bad.status, 422);

@@ -40,6 +40,7 @@ const std::array attributes{
     jsonapi::attr<&P::created_at>("created-at", "created_at"),
     jsonapi::attr<&P::default_execution_mode>("default-execution-mode", "default_execution_mode"),
     jsonapi::attr<&P::workspace_count>("workspace-count", "workspace_count"),
+    jsonapi::attr<&P::team_count>("team-count", "team_count"),
     jsonapi::attr<&P::is_default>("is-default", "is_default", jsonapi::hidden),
     jsonapi::attr<&P::organization_id>("organization-external-id", "organization_id", jsonapi::hidden),
     jsonapi::attr<&P::organization>("organization-name", "organization", jsonapi::hidden),
@@ -88,7 +89,9 @@ json::object encode(const Project& project, const ProjectAccess& access) {
                                       {"can-update", access.update},
                                       {"can-destroy", access.destroy && !project.is_default},
                                       {"can-create-workspace", access.create_workspaces},
-                                      {"can-move-workspace", access.move_workspaces}};
+                                      {"can-move-workspace", access.move_workspaces},
+                                      {"can-read-teams", access.read_teams},
+                                      {"can-manage-teams", access.manage_teams}};
   out["relationships"] =
       json::object{{"organization", linkage("organizations", project.organization)},
                    {"default-agent-pool", linkage("agent-pools", project.default_agent_pool_id)}};

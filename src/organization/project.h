@@ -28,6 +28,7 @@ struct Project {
   std::optional<std::string> default_agent_pool_id;  ///< the same
   bool is_default = false;
   std::int64_t workspace_count = 0;
+  std::int64_t team_count = 0;  ///< teams that were granted something here
 };
 
 /// The fields of `projects` on the wire and in the table.

@@ -1,14 +1,16 @@
 -- name: project_find_many
 SELECT p.*, o.name AS organization,
        coalesce((SELECT sum(c.workspaces) FROM terrane.workspace_counts c WHERE c.organization_id = p.organization_id AND c.project_id = p.id), 0)::bigint
-         AS workspace_count
+         AS workspace_count,
+       (SELECT count(*) FROM terrane.team_projects t WHERE t.project_id = p.id) AS team_count
   FROM terrane.projects p JOIN terrane.organizations o ON o.id = p.organization_id
  WHERE p.id = ANY ($1::text[]) ORDER BY lower(p.name), p.id
 
 -- name: project_list
 SELECT p.*, o.name AS organization,
        coalesce((SELECT sum(c.workspaces) FROM terrane.workspace_counts c WHERE c.organization_id = p.organization_id AND c.project_id = p.id), 0)::bigint
-         AS workspace_count
+         AS workspace_count,
+       (SELECT count(*) FROM terrane.team_projects t WHERE t.project_id = p.id) AS team_count
   FROM terrane.projects p JOIN terrane.organizations o ON o.id = p.organization_id
  WHERE p.organization_id = $1 AND (cardinality($2::text[]) = 0 OR p.name = ANY ($2)) AND position(lower($3) IN lower(p.name)) > 0
    AND ($4::boolean OR p.id = ANY ($5::text[]))

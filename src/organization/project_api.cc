@@ -112,7 +112,7 @@ Task<http::Response> ProjectApi::create(http::Request& request) {
   std::function<Task<Project>(postgres::Tx&)> create = [&](postgres::Tx& tx) -> Task<Project> {
     OrganizationAccess organization =
         co_await require_organization(tx, api::principal(request), request.parameter("organization"));
-    if (!organization.manage) throw Error(Code::not_found, "");
+    if (!organization.manage_projects) throw Error(Code::not_found, "");
     Project project = given;
     project.organization_id = organization.id;
     json::object columns;

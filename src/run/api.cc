@@ -58,7 +58,7 @@ json::object actions(const Run& run) {
 json::object permissions(const organization::WorkspaceAccess& access) {
   return {{"can-apply", access.apply_runs},         {"can-cancel", access.queue_runs},
           {"can-comment", access.queue_runs},       {"can-discard", access.apply_runs},
-          {"can-force-execute", access.apply_runs}, {"can-force-cancel", access.update},
+          {"can-force-execute", access.apply_runs}, {"can-force-cancel", access.update && access.apply_runs},
           {"can-override-policy-check", false}};
 }
 
@@ -217,7 +217,7 @@ Task<http::Response> Api::force_cancel(http::Request& request) {
   const api::Principal& principal = api::principal(request);
   postgres::Tx tx = co_await needs_.database.begin();
   Seen seen = co_await require(tx, request, request.parameter("id"), workspace::RowLock::yes);
-  if (!seen.access.update) throw Error(Code::not_found, "");
+  if (!seen.access.update || !seen.access.apply_runs) throw Error(Code::not_found, "");
   postgres::Result open = co_await tx.run(sql::run_force_cancel_is_open, postgres::Params::of(seen.run.id));
   if (!is_executing(seen.run.state()) || open[0].is_null("open") || !open[0].boolean("open")) {
     throw Error(Code::conflict,
@@ -259,20 +259,28 @@ Task<http::Response> Api::queue(http::Request& request) {
   postgres::Tx tx = co_await needs_.database.begin();
   auto organization = co_await organization::require_organization(tx, api::principal(request),
                                                                   request.parameter("organization"));
-  postgres::Result rows =
-      co_await tx.run(sql::run_queue, postgres::Params::of(organization.id, page.size, page.offset()));
+  const organization::ReadableScope scope =
+      co_await organization::readable_scope(tx, api::principal(request), organization.id);
+  postgres::Result rows = co_await tx.run(
+      sql::run_queue, postgres::Params::of(organization.id, page.size, page.offset(), scope.all_workspaces,
+                                           scope.projects, scope.workspaces));
+  std::vector<std::string> places;
+  for (std::size_t i = 0; i < rows.size(); ++i) places.push_back(rows[i].string("workspace_id"));
+  const auto accesses = co_await organization::access_to_workspaces(tx, api::principal(request), places);
   json::array data;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Run run = run_from_row(rows[i]);
-    auto access = co_await organization::access_to_workspace(tx, api::principal(request), run.workspace);
+    auto access = accesses.find(run.workspace);
     std::optional<Workspace> workspace = co_await workspace::find(tx, run.workspace);
-    if (!workspace || !access.read) continue;
-    json::object shown = co_await document(tx, Seen{run, *std::move(workspace), access});
+    if (!workspace || access == accesses.end()) continue;
+    json::object shown = co_await document(tx, Seen{run, *std::move(workspace), access->second});
     shown["attributes"].as_object()["position-in-queue"] = page.offset() + static_cast<std::int64_t>(i);
     data.push_back(std::move(shown));
   }
   // A page past the end has no rows that could tell.
-  postgres::Result count = co_await tx.run(sql::run_capacity, postgres::Params::of(organization.id));
+  postgres::Result count = co_await tx.run(
+      sql::run_capacity,
+      postgres::Params::of(organization.id, scope.all_workspaces, scope.projects, scope.workspaces));
   const std::int64_t total = count[0].integer("pending");
   co_return api::answer(200, jsonapi::list_document(std::move(data), page, total, request.path));
 }
@@ -281,7 +289,11 @@ Task<http::Response> Api::capacity(http::Request& request) {
   postgres::Tx tx = co_await needs_.database.begin();
   auto organization = co_await organization::require_organization(tx, api::principal(request),
                                                                   request.parameter("organization"));
-  postgres::Result rows = co_await tx.run(sql::run_capacity, postgres::Params::of(organization.id));
+  const organization::ReadableScope scope =
+      co_await organization::readable_scope(tx, api::principal(request), organization.id);
+  postgres::Result rows = co_await tx.run(
+      sql::run_capacity,
+      postgres::Params::of(organization.id, scope.all_workspaces, scope.projects, scope.workspaces));
   json::object document{{"id", organization.name},
                         {"type", "organization-capacity"},
                         {"attributes", json::object{{"pending", rows[0].integer("pending")},

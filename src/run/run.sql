@@ -113,6 +113,7 @@ SELECT NOT EXISTS (SELECT 1 FROM terrane.runs e WHERE e.workspace_id = $1 AND e.
 SELECT r.*, p.id AS plan_id, a.id AS apply_id
   FROM terrane.runs r JOIN terrane.workspaces w ON w.id = r.workspace_id JOIN terrane.plans p ON p.run_id = r.id JOIN terrane.applies a ON a.run_id = r.id
  WHERE w.organization_id = $1 AND r.status IN ('pending', 'plan_queued', 'apply_queued', 'confirmed')
+   AND ($4::boolean OR w.project_id = ANY ($5::text[]) OR w.id = ANY ($6::text[]))
  ORDER BY r.position LIMIT $2 OFFSET $3
 
 -- name: run_capacity
@@ -120,6 +121,7 @@ SELECT count(*) FILTER (WHERE r.status IN ('planning', 'applying')) AS running,
        count(*) FILTER (WHERE r.status IN ('pending', 'plan_queued', 'apply_queued', 'confirmed')) AS pending
   FROM terrane.runs r JOIN terrane.workspaces w ON w.id = r.workspace_id
  WHERE w.organization_id = $1 AND r.status IN ('planning', 'applying', 'pending', 'plan_queued', 'apply_queued', 'confirmed')
+   AND ($2::boolean OR w.project_id = ANY ($3::text[]) OR w.id = ANY ($4::text[]))
 
 -- name: plan_insert
 INSERT INTO terrane.plans (id, run_id, log_id, status_timestamps) VALUES ($1, $2, $3, '{}')

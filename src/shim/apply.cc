@@ -141,6 +141,7 @@ Task<Outcome> run_apply(Context& context, std::optional<StateKeeper>& keeper) {
   Outcome outcome;
   try {
     sandbox::Exit exit = co_await run_command(context);
+    if (exit.success()) context.sandbox->kill_all();  // it ends while the state is being kept
     if (exit.success()) outcome.ending = Ending::finished;
     outcome.error = exit.success() ? "" : "The apply failed. The log has the engine's message.";
     if (exit.signal != 0)

@@ -110,7 +110,7 @@ Task<SpooledObject> seal_file(Context& context, std::string name, std::string ki
 }
 
 Task<SpooledObject> seal_output(Context& context, std::vector<std::string> arguments, std::string kind,
-                                std::function<void(std::string_view)> feed) {
+                                std::function<void(std::string_view)> feed, std::function<void()> executed) {
   worker_protocol::Slot slot = co_await context.slots.wait();
   SpooledObject spooled = context.spool.next_object(slot.object, kind);
   SealedFile sealed(spooled.file, {slot.key, slot.wrapped}, identity_of(context, slot, kind));
@@ -134,6 +134,7 @@ Task<SpooledObject> seal_output(Context& context, std::vector<std::string> argum
   if (!exit.success())
     throw Error(Code::invalid, "The engine's " + command + " failed: " + std::string(trim(errors)));
   if (!whole) throw Error(Code::internal, "The engine's output could not be spooled.");
+  executed();
   co_await net::blocking([&] {
     sealed.commit();
     context.spool.add_object(spooled);

@@ -75,10 +75,11 @@ OnOutput into(std::string& text);
 /// Seals a file of the run directory under a fresh slot into the spool and returns its entry. Throws
 /// Error{invalid} when there is no such file.
 Task<SpooledObject> seal_file(Context& context, std::string name, std::string kind);
-/// Seals the standard output of an engine command in the same way; `feed` sees it pass. Throws Error{invalid}
-/// with the engine's words when it fails.
+/// Seals the standard output of an engine command in the same way; `feed` (may be null) sees it pass,
+/// `executed` is called when the command has succeeded. Throws Error{invalid} with the engine's words when it
+/// fails.
 Task<SpooledObject> seal_output(Context& context, std::vector<std::string> arguments, std::string kind,
-                                std::function<void(std::string_view)> feed);
+                                std::function<void(std::string_view)> feed, std::function<void()> executed);
 /// Uploads it, for ever if need be, and takes it off the spool.
 Task<> upload(Context& context, SpooledObject spooled);
 

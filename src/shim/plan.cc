@@ -18,11 +18,11 @@ Task<> keep_plan(Context& context, Parallel& uploads, Outcome& outcome) {
   uploads.add(upload(context, spooled));
 }
 
-Task<> keep_json(Context& context, Parallel& uploads, Outcome& outcome) {
+Task<> keep_json(Context& context, Parallel& uploads, Outcome& outcome, std::function<void()> executed) {
   PlanCounter counter;
-  SpooledObject spooled =
-      co_await seal_output(context, {"show", "-json", "-no-color", inside(plan_file)}, "plan-json",
-                           [&counter](std::string_view text) { counter.feed(text); });
+  SpooledObject spooled = co_await seal_output(
+      context, {"show", "-json", "-no-color", inside(plan_file)}, "plan-json",
+      [&counter](std::string_view text) { counter.feed(text); }, executed);
   if (!counter.finish()) throw Error(Code::invalid, "The engine's JSON of the plan is not complete.");
   outcome.json_object = spooled.object;
   outcome.additions = counter.counts().additions;
@@ -32,8 +32,9 @@ Task<> keep_json(Context& context, Parallel& uploads, Outcome& outcome) {
   uploads.add(upload(context, spooled));
 }
 
-Task<> keep_schemas(Context& context, Parallel& uploads, Outcome& outcome) {
-  SpooledObject spooled = co_await seal_output(context, {"providers", "schema", "-json"}, "schemas", {});
+Task<> keep_schemas(Context& context, Parallel& uploads, Outcome& outcome, std::function<void()> executed) {
+  SpooledObject spooled =
+      co_await seal_output(context, {"providers", "schema", "-json"}, "schemas", {}, executed);
   outcome.schemas_object = spooled.object;
   uploads.add(upload(context, spooled));
 }
@@ -53,9 +54,14 @@ Task<Outcome> run_plan(Context& context, Parallel& uploads) {
   }
   outcome.has_changes = exit.code == 2;
   Parallel results(context.executor);
+  // The sandbox ends with the last command, while what it printed is still being kept.
+  int running = context.job.structured_output ? 2 : 1;
+  std::function<void()> executed = [&] {
+    if (--running == 0) context.sandbox->kill_all();
+  };
   results.add(keep_plan(context, uploads, outcome));
-  results.add(keep_json(context, uploads, outcome));
-  if (context.job.structured_output) results.add(keep_schemas(context, uploads, outcome));
+  results.add(keep_json(context, uploads, outcome, executed));
+  if (context.job.structured_output) results.add(keep_schemas(context, uploads, outcome, executed));
   co_await results.wait();
   outcome.ending = Ending::finished;
   co_return outcome;

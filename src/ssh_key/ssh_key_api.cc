@@ -16,7 +16,7 @@ Task<organization::OrganizationAccess> require_manager(postgres::Tx& tx, const h
                                                        const std::string& organization) {
   organization::OrganizationAccess access =
       co_await organization::require_organization(tx, api::principal(request), organization);
-  if (!access.manage) throw Error(Code::not_found, "");
+  if (!access.manage_ssh_keys) throw Error(Code::not_found, "");
   co_return access;
 }
 

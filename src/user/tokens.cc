@@ -11,11 +11,7 @@ namespace {
 constexpr std::chrono::milliseconds cache_life{5'000};
 constexpr std::size_t cache_entries = 10'000;
 constexpr std::size_t longest_token = 256;
-
-std::optional<std::string> creator(const void* token) { return static_cast<const Token*>(token)->created_by; }
-void read_creator(const postgres::Row& row, std::string_view column, void* token) {
-  static_cast<Token*>(token)->created_by = row.opt_string(column);
-}
+constexpr std::int64_t most_tokens = 1000;  // of one owner
 
 const std::array attributes{
     jsonapi::attr<&Token::created_at>("created-at", "created_at"),
@@ -24,14 +20,22 @@ const std::array attributes{
     jsonapi::attr<&Token::expired_at>("expired-at", "expired_at", jsonapi::create),
     jsonapi::attr<&Token::kind>("kind", "kind", jsonapi::hidden),
     jsonapi::attr<&Token::owner_id>("owner", "owner_id", jsonapi::hidden),
+    jsonapi::attr<&Token::created_by>("created-by-id", "created_by", jsonapi::hidden),
+    jsonapi::attr<&Token::created_by_name>("created-by-name", "created_by_name", jsonapi::hidden),
 };
-const std::array relations{jsonapi::Relation{"created-by", "users", creator, "created_by", read_creator}};
-const jsonapi::Resource table{"authentication-tokens", attributes, relations};
+const jsonapi::Resource table{"authentication-tokens", attributes, {}};
 
-Token read(const postgres::Row& row) {
-  Token token = jsonapi::from_row<Token>(table, row);
-  token.id = Id<Token>(row.string("id"));
-  return token;
+/// Who made a token: a user, a team or, shown by its name, an organization.
+json::object creator(const Token& token) {
+  if (!token.created_by) return {{"data", nullptr}};
+  std::string_view type = "users";
+  std::string id = *token.created_by;
+  if (id.starts_with("team-")) type = "teams";
+  if (id.starts_with("org-")) {
+    type = "organizations";
+    id = token.created_by_name.value_or(id);
+  }
+  return {{"data", json::object{{"id", id}, {"type", type}}}};
 }
 
 std::optional<api::Principal> principal_of(const postgres::Row& row) {
@@ -40,10 +44,18 @@ std::optional<api::Principal> principal_of(const postgres::Row& row) {
   if (!name) return std::nullopt;
   const std::string_view kind = row.text("kind");
   api::Principal principal;
-  principal.kind = kind == "user"   ? Kind::user
-                   : kind == "team" ? Kind::team
-                   : kind == "run"  ? Kind::run
-                                    : Kind::organization;
+  if (kind == "user")
+    principal.kind = Kind::user;
+  else if (kind == "team")
+    principal.kind = Kind::team;
+  else if (kind == "run")
+    principal.kind = Kind::run;
+  else if (kind == "organization")
+    principal.kind = Kind::organization;
+  else if (kind == "audit-trails")
+    principal.kind = Kind::audit_trails;
+  else
+    return std::nullopt;  // an agent's token opens no public route
   principal.id = row.string("owner_id");
   principal.name = std::move(*name);
   principal.site_admin = row.boolean("is_site_admin");
@@ -55,8 +67,18 @@ std::optional<api::Principal> principal_of(const postgres::Row& row) {
 
 }  // namespace
 
+Token token_from_row(const postgres::Row& row) {
+  Token token = jsonapi::from_row<Token>(table, row);
+  token.id = Id<Token>(row.string("id"));
+  return token;
+}
+
 json::object encode(const Token& token, const Secret* shown) {
   json::object out = jsonapi::encode(table, &token, token.id.text());
+  json::object relations{{"created-by", creator(token)}};
+  if (token.kind == "team")
+    relations["team"] = json::object{{"data", json::object{{"id", token.owner_id}, {"type", "teams"}}}};
+  out["relationships"] = std::move(relations);
   out["attributes"].as_object()["token"] = shown ? json::value(shown->reveal()) : json::value();
   return out;
 }
@@ -71,17 +93,27 @@ std::string Tokens::hash(std::string_view token) const {
 Task<NewToken> Tokens::create(postgres::Tx& tx, std::string_view kind, const std::string& owner_id,
                               std::optional<std::string> description, std::optional<std::string> created_by,
                               std::optional<Time> expired_at) {
+  if (kind != "run") {
+    postgres::Result count = co_await tx.run(sql::token_count, postgres::Params::of(kind, owner_id));
+    if (count[0].integer("total") >= most_tokens)
+      throw Error(Code::unprocessable, "There are " + std::to_string(most_tokens) +
+                                           " tokens already, which is the most that one can have.");
+  }
   NewToken made;
   made.token = Secret(crypto::random_text(14) + ".atlasv1." + crypto::random_text(67));
-  made.row = Token{
-      Id<Token>::make(), std::string(kind), owner_id, std::move(description), std::move(created_by), Time{},
-      std::nullopt,      expired_at};
+  made.row.id = Id<Token>::make();
+  made.row.kind = kind;
+  made.row.owner_id = owner_id;
+  made.row.description = std::move(description);
+  made.row.created_by = std::move(created_by);
+  made.row.expired_at = expired_at;
   const std::string hashed = hash(made.token.reveal());
   postgres::Result result =
       co_await tx.run(sql::token_insert, postgres::Params::of(made.row.id, made.row.kind, made.row.owner_id,
                                                               postgres::Bytes{hashed}, made.row.description,
                                                               made.row.created_by, made.row.expired_at));
   made.row.created_at = result[0].time("created_at");
+  made.row.created_by_name = result[0].opt_string("created_by_name");
   co_return made;
 }
 
@@ -101,7 +133,14 @@ Task<std::optional<Token>> Tokens::find(postgres::Tx& tx, std::string_view kind,
   postgres::Result result = co_await tx.run(sql::token_find, postgres::Params::of(token_id, kind, owner_id));
   std::optional<postgres::Row> row = result.one();
   if (!row) co_return std::nullopt;
-  co_return read(*row);
+  co_return token_from_row(*row);
+}
+
+Task<std::optional<Token>> Tokens::find_any(postgres::Tx& tx, const std::string& token_id) {
+  postgres::Result result = co_await tx.run(sql::token_find_any, postgres::Params::of(token_id));
+  std::optional<postgres::Row> row = result.one();
+  if (!row) co_return std::nullopt;
+  co_return token_from_row(*row);
 }
 
 Task<std::pair<std::vector<Token>, std::int64_t>> Tokens::list(postgres::Tx& tx, std::string_view kind,
@@ -111,7 +150,7 @@ Task<std::pair<std::vector<Token>, std::int64_t>> Tokens::list(postgres::Tx& tx,
   postgres::Result rows =
       co_await tx.run(sql::token_list, postgres::Params::of(kind, owner_id, page.size, page.offset()));
   std::vector<Token> tokens;
-  for (std::size_t i = 0; i < rows.size(); ++i) tokens.push_back(read(rows[i]));
+  for (std::size_t i = 0; i < rows.size(); ++i) tokens.push_back(token_from_row(rows[i]));
   co_return std::pair(std::move(tokens), total[0].integer("total"));
 }
 

@@ -68,7 +68,7 @@ Task<> insert(postgres::Tx& tx, const User& user, const std::optional<std::strin
 
 Task<bool> is_visible(postgres::Tx& tx, const api::Principal& principal, const Id<User>& id) {
   using Kind = api::Principal::Kind;
-  if (principal.kind == Kind::run) co_return false;
+  if (principal.kind == Kind::run || principal.kind == Kind::audit_trails) co_return false;
   if (principal.kind == Kind::user && (principal.site_admin || principal.id == id.text())) co_return true;
   std::string_view kind = principal.kind == Kind::user   ? "user"
                           : principal.kind == Kind::team ? "team"
@@ -82,7 +82,7 @@ Task<std::vector<User>> find_visible(postgres::Tx& tx, const api::Principal& pri
                                      const std::vector<std::string>& ids) {
   using Kind = api::Principal::Kind;
   std::vector<User> users;
-  if (principal.kind == Kind::run) co_return users;
+  if (principal.kind == Kind::run || principal.kind == Kind::audit_trails) co_return users;
   const bool is_user = principal.kind == Kind::user;
   const std::string_view kind = !is_user ? "organization" : principal.site_admin ? "admin" : "user";
   postgres::Result rows = co_await tx.run(

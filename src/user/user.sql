@@ -23,14 +23,13 @@ UPDATE terrane.users SET password_hash = $3 WHERE id = $1 AND password_hash IS N
 
 -- name: user_shares_organization
 SELECT EXISTS (
-  SELECT FROM terrane.team_members m
-    JOIN terrane.teams t ON t.id = m.team_id
+  SELECT FROM terrane.organization_memberships m
    WHERE m.user_id = $3
      AND CASE $1
-           WHEN 'user' THEN t.organization_id IN (
-             SELECT t2.organization_id FROM terrane.team_members m2 JOIN terrane.teams t2 ON t2.id = m2.team_id WHERE m2.user_id = $2)
-           WHEN 'organization' THEN t.organization_id = $2
-           WHEN 'team' THEN t.organization_id = (SELECT t3.organization_id FROM terrane.teams t3 WHERE t3.id = $2)
+           WHEN 'user' THEN m.organization_id IN (
+             SELECT mine.organization_id FROM terrane.organization_memberships mine WHERE mine.user_id = $2)
+           WHEN 'organization' THEN m.organization_id = $2
+           WHEN 'team' THEN m.organization_id = (SELECT t.organization_id FROM terrane.teams t WHERE t.id = $2)
            ELSE false
          END) AS shares
 
@@ -40,12 +39,11 @@ SELECT u.id, u.username, u.email, u.is_site_admin, u.is_service_account FROM ter
    AND CASE $1
          WHEN 'admin' THEN true
          WHEN 'user' THEN u.id = $2 OR EXISTS (
-           SELECT FROM terrane.team_members m JOIN terrane.teams t ON t.id = m.team_id
-             JOIN terrane.teams t2 ON t2.organization_id = t.organization_id JOIN terrane.team_members m2 ON m2.team_id = t2.id
-            WHERE m.user_id = u.id AND m2.user_id = $2)
+           SELECT FROM terrane.organization_memberships b JOIN terrane.organization_memberships mine
+               ON mine.organization_id = b.organization_id
+            WHERE b.user_id = u.id AND mine.user_id = $2)
          ELSE EXISTS (
-           SELECT FROM terrane.team_members m JOIN terrane.teams t ON t.id = m.team_id
-            WHERE m.user_id = u.id AND t.organization_id = $3)
+           SELECT FROM terrane.organization_memberships b WHERE b.user_id = u.id AND b.organization_id = $3)
        END
  ORDER BY u.username
 

@@ -95,8 +95,6 @@ void UserApi::add_routes(http::Router& router) {
   router.add({Method::get, "/api/v2/users/:id/authentication-tokens", api::bind<&Self::list_tokens>(this)});
   router.add({Method::post, "/api/v2/users/:id/authentication-tokens", api::bind<&Self::create_token>(this),
               64 * 1024});
-  router.add({Method::get, "/api/v2/authentication-tokens/:id", api::bind<&Self::show_token>(this)});
-  router.add({Method::del, "/api/v2/authentication-tokens/:id", api::bind<&Self::delete_token>(this)});
   router.add({Method::post, "/admin/initial-admin-user", api::bind<&Self::create_initial_admin>(this),
               64 * 1024, false});
   includes_.add_resource("users", load_users);
@@ -104,7 +102,7 @@ void UserApi::add_routes(http::Router& router) {
 
 Task<http::Response> UserApi::show_account(http::Request& request) {
   const api::Principal& principal = api::principal(request);
-  if (principal.kind == Kind::run) throw Error(Code::not_found, "");
+  if (principal.kind == Kind::run || principal.kind == Kind::audit_trails) throw Error(Code::not_found, "");
   if (principal.kind != Kind::user)
     co_return api::answer(200, jsonapi::document(encode(service_account(principal), true)));
   postgres::Tx tx = co_await database_.begin();
@@ -212,25 +210,6 @@ Task<http::Response> UserApi::create_token(http::Request& request) {
   };
   NewToken token = co_await postgres::transact_create<NewToken>(database_, create, lookup);
   co_return api::answer(201, jsonapi::document(encode(token.row, &token.token)));
-}
-
-Task<http::Response> UserApi::show_token(http::Request& request) {
-  const api::Principal& principal = require_user(request);
-  postgres::Tx tx = co_await database_.begin();
-  std::optional<Token> token = co_await tokens_.find(tx, "user", principal.id, request.parameter("id"));
-  if (!token) throw Error(Code::not_found, "");
-  co_return api::answer(200, jsonapi::document(encode(*token)));
-}
-
-Task<http::Response> UserApi::delete_token(http::Request& request) {
-  const api::Principal& principal = require_user(request);
-  const std::string id = request.parameter("id");
-  std::function<Task<>(postgres::Tx&)> remove = [&](postgres::Tx& tx) -> Task<> {
-    if (!co_await tokens_.revoke(tx, "user", principal.id, id)) throw Error(Code::not_found, "");
-  };
-  co_await postgres::transact_remove(database_, remove);
-  tokens_.forget(id);
-  co_return api::no_content();
 }
 
 Task<http::Response> UserApi::create_initial_admin(http::Request& request) {

@@ -21,8 +21,6 @@ class UserApi {
   Task<http::Response> show_user(http::Request& request);
   Task<http::Response> list_tokens(http::Request& request);
   Task<http::Response> create_token(http::Request& request);
-  Task<http::Response> show_token(http::Request& request);
-  Task<http::Response> delete_token(http::Request& request);
   Task<http::Response> create_initial_admin(http::Request& request);
 
   postgres::Database& database_;

@@ -119,12 +119,16 @@ json::object encode(const VariableSet& set, Want may) {
   return out;
 }
 
-bool may_list(const organization::OrganizationAccess& access) { return access.manage; }
+bool may_list(const organization::OrganizationAccess& access) { return access.read_workspaces; }
 
-Task<bool> may(postgres::Tx& tx, const api::Principal& principal, const VariableSet& set, Want) {
+Task<bool> may(postgres::Tx& tx, const api::Principal& principal, const VariableSet& set, Want want) {
   organization::OrganizationAccess access =
       co_await organization::access_to_organization(tx, principal, set.organization);
-  co_return access.manage;
+  if (want == Want::write ? access.manage_workspaces : access.read_workspaces) co_return true;
+  if (!set.project_id) co_return false;
+  organization::ProjectAccess there =
+      co_await organization::access_to_project(tx, principal, *set.project_id);
+  co_return want == Want::write ? there.write_variable_sets : there.read_variable_sets;
 }
 
 Task<std::pair<std::vector<VariableSet>, std::int64_t>> list_sets(postgres::Tx& tx, Sets which,

@@ -19,7 +19,8 @@ std::string lock_kind(const api::Principal& principal) {
     case api::Principal::Kind::user: return "users";
     case api::Principal::Kind::team: return "teams";
     case api::Principal::Kind::run: return "runs";
-    case api::Principal::Kind::organization: throw Error(Code::not_found, "");
+    case api::Principal::Kind::organization:
+    case api::Principal::Kind::audit_trails: throw Error(Code::not_found, "");
   }
   throw Error(Code::not_found, "");
 }

@@ -151,7 +151,7 @@ Task<http::Response> TagsApi::remove_from_organization(http::Request& request) {
   std::function<Task<bool>(postgres::Tx&)> change = [&](postgres::Tx& tx) -> Task<bool> {
     auto organization = co_await organization::require_organization(tx, api::principal(request),
                                                                     request.parameter("organization"));
-    if (!organization.manage) throw Error(Code::not_found, "");
+    if (!organization.manage_workspaces) throw Error(Code::not_found, "");
     co_await tx.run(sql::tags_delete, postgres::Params::of(organization.id, ids));
     co_return true;
   };

@@ -109,7 +109,7 @@ json::object permissions(const Workspace& workspace, const organization::Workspa
           {"can-unlock", access.lock},
           {"can-force-unlock", access.force_unlock},
           {"can-read-settings", access.read},
-          {"can-manage-run-tasks", false},
+          {"can-manage-run-tasks", access.manage_run_tasks},
           {"can-force-delete", may_force_delete(workspace, access)}};
 }
 

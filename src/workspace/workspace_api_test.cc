@@ -98,14 +98,14 @@ TEST(WorkspaceApi, TellsEveryPermission) {
     TestAnswer organization = co_await stage.get("/api/v2/workspaces/ws-1", "org-1");
     TestAnswer of_run = co_await stage.get("/api/v2/workspaces/ws-1", "run-1");
     EXPECT_EQ(owner.at("/data/attributes/permissions").as_object().size(), names.size());
-    const std::set<std::string> not_of_organization{"can-manage-run-tasks", "can-queue-run",
-                                                    "can-queue-apply", "can-queue-destroy",
-                                                    "can-create-state-versions"};
+    const std::set<std::string> not_of_organization{"can-queue-run",     "can-queue-apply",
+                                                    "can-queue-destroy", "can-create-state-versions",
+                                                    "can-lock",          "can-unlock"};
     const std::set<std::string> of_runs{"can-read-settings", "can-read-run", "can-read-state-versions",
                                         "can-read-state-outputs"};
     for (const std::string& name : names) {
       const std::string pointer = "/data/attributes/permissions/" + name;
-      EXPECT_EQ(owner.at(pointer), json::value(name != "can-manage-run-tasks")) << name;
+      EXPECT_EQ(owner.at(pointer), json::value(true)) << name;
       EXPECT_EQ(organization.at(pointer), json::value(!not_of_organization.contains(name))) << name;
       EXPECT_EQ(of_run.at(pointer), json::value(of_runs.contains(name))) << name;
     }

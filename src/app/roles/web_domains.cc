@@ -28,6 +28,11 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
       subscriptions(to.database, includes),
       retention(to.database),
       admin_organizations(to.database, to.tokens, includes),
+      teams(to.database, to.tokens, includes),
+      authentication_tokens(to.database, to.tokens),
+      memberships(to.database, includes),
+      workspace_grants(to.database, team::workspace_grant_place()),
+      project_grants(to.database, team::project_grant_place()),
       versions(to.database),
       workspaces(to.database, includes),
       workspace_tags(to.database),
@@ -46,6 +51,12 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   users.add_routes(router);
   organizations.add_routes(router);
   projects.add_routes(router);
+  teams.add_routes(router);
+  authentication_tokens.add_routes(router);
+  authentication_tokens.serve("agent", agent::may_manage_token);
+  memberships.add_routes(router);
+  workspace_grants.add_routes(router);
+  project_grants.add_routes(router);
   subscriptions.add_routes(router);
   retention.add_routes(router);
   admin_organizations.add_routes(router);

@@ -1,4 +1,5 @@
 #pragma once
+#include "agent/pool.h"
 #include "agent/pool_api.h"
 #include "app/role_config.h"
 #include "app/roles/front.h"
@@ -13,6 +14,10 @@
 #include "run/job_api.h"
 #include "ssh_key/ssh_key_api.h"
 #include "state/state.h"
+#include "team/grant_api.h"
+#include "team/membership_api.h"
+#include "team/team_api.h"
+#include "team/token_api.h"
 #include "user/user_api.h"
 #include "variable/variable_api.h"
 #include "variable/variable_set_api.h"
@@ -46,6 +51,11 @@ struct WebDomains {
   organization::SubscriptionApi subscriptions;
   organization::RetentionApi retention;
   organization::AdminApi admin_organizations;
+  team::TeamApi teams;
+  team::TokenApi authentication_tokens;
+  team::MembershipApi memberships;
+  team::GrantApi workspace_grants;
+  team::GrantApi project_grants;
   installation::TerraformVersionApi versions;
   installation::IpRangesApi ip_ranges;
   workspace::Api workspaces;
