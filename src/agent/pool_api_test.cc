@@ -4,7 +4,7 @@
 
 #include "agent/pool.h"
 #include "workspace/testing_stage.h"
-#include "workspace/workspace.h"
+#include "workspace/workspace_api.h"
 
 namespace terrane::agent {
 namespace {

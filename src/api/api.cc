@@ -45,7 +45,10 @@ std::string_view title_of(Code code) {
 http::Response errors(const Error& error) {
   json::array list;
   for (const Problem& problem : error.problems()) {
-    json::object item{{"status", std::to_string(status_of(error.code()))}, {"title", title_of(error.code())}};
+    // What is wrong with no attribute in particular has a title of its own.
+    const bool of_whole = error.code() == Code::unprocessable && problem.pointer.empty();
+    json::object item{{"status", std::to_string(status_of(error.code()))},
+                      {"title", of_whole ? "unprocessable entity" : title_of(error.code())}};
     if (!problem.detail.empty() && error.code() != Code::internal) item["detail"] = problem.detail;
     if (!problem.pointer.empty()) item["source"] = json::object{{"pointer", problem.pointer}};
     list.push_back(std::move(item));

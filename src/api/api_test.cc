@@ -228,7 +228,7 @@ TEST(Handler, HidesDefectsAndShowsProblems) {
     EXPECT_EQ(several.status, 422);
     EXPECT_EQ(several.json, parse_json(R"({"errors": [
         {"status": "422", "title": "invalid attribute", "detail": "one", "source": {"pointer": "/data/a"}},
-        {"status": "422", "title": "invalid attribute", "detail": "two"}]})"));
+        {"status": "422", "title": "unprocessable entity", "detail": "two"}]})"));
   });
 }
 

@@ -106,6 +106,13 @@ Includes::Wish& Includes::Wish::child(std::string name) {
   return further.emplace_back(Wish{std::move(name), {}});
 }
 
+void Includes::Document::add(std::vector<json::object> resources) {
+  for (json::object& resource : resources) {
+    const Key key = key_of(resource);
+    if (!known.contains(key)) known.emplace(key, &included.emplace_back(std::move(resource)));
+  }
+}
+
 Includes::Wish Includes::wish(const http::Request& request, std::string_view type) const {
   Wish root;
   std::size_t paths = 0;
@@ -147,7 +154,7 @@ Task<std::vector<json::object*>> Includes::step(postgres::Tx& tx, const Principa
   for (const auto& [type, owners] : by_type) {
     auto relation = relations_.find(Key(type, name));
     if (relation == relations_.end()) continue;
-    if (relation->second.linker) co_await relation->second.linker(tx, principal, owners);
+    if (relation->second.linker) document.add(co_await relation->second.linker(tx, principal, owners));
     for (const json::object* owner : owners) {
       for (Key& key : linkage(*owner, name)) related.push_back(std::move(key));
     }
@@ -162,11 +169,7 @@ Task<std::vector<json::object*>> Includes::step(postgres::Tx& tx, const Principa
   for (const auto& [type, ids] : missing) {
     auto loader = loaders_.find(type);
     if (loader == loaders_.end()) continue;
-    std::vector<json::object> found = co_await loader->second(tx, principal, ids);
-    for (json::object& resource : found) {
-      json::object& kept = document.included.emplace_back(std::move(resource));
-      document.known.emplace(key_of(kept), &kept);
-    }
+    document.add(co_await loader->second(tx, principal, ids));
   }
   std::vector<json::object*> out;
   for (const Key& key : related) {

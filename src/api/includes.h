@@ -18,9 +18,10 @@ using Loader = std::function<Task<std::vector<json::object>>(postgres::Tx& tx, c
                                                              const std::vector<std::string>& ids)>;
 
 /// Completes a relationship of resource objects of one type that do not carry it by themselves, by one
-/// statement for all of them.
-using Linker = std::function<Task<>(postgres::Tx& tx, const Principal& principal,
-                                    std::span<json::object* const> resources)>;
+/// statement for all of them. Returns the related resources as far as it has read them on the way; the others
+/// are loaded.
+using Linker = std::function<Task<std::vector<json::object>>(postgres::Tx& tx, const Principal& principal,
+                                                             std::span<json::object* const> resources)>;
 
 /// What `include=` can ask for: which relations each type has, and how resources of each type are read. Each
 /// domain declares its own types and relations when it is built; the answers of all domains are made here,
@@ -65,6 +66,7 @@ class Includes {
   struct Document {
     std::map<Key, json::object*> known;
     std::deque<json::object> included;
+    void add(std::vector<json::object> resources);
   };
 
   Wish wish(const http::Request& request, std::string_view type) const;

@@ -111,4 +111,13 @@ std::vector<TagFilter> tag_filters(const http::Request& request) {
   return out;
 }
 
+json::value to_json(const std::vector<TagFilter>& filters) {
+  json::array out;
+  for (const TagFilter& filter : filters) {
+    out.push_back(json::object{{"key", filter.key},
+                               {"value", filter.value ? json::value(*filter.value) : json::value()}});
+  }
+  return out;
+}
+
 }  // namespace terrane::api

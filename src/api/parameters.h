@@ -44,5 +44,7 @@ struct TagFilter {
   std::optional<std::string> value;
 };
 std::vector<TagFilter> tag_filters(const http::Request& request);
+/// `[{"key", "value"}]` as statements take it; without a value it is null.
+json::value to_json(const std::vector<TagFilter>& filters);
 
 }  // namespace terrane::api

@@ -9,9 +9,9 @@ namespace {
 
 constexpr std::size_t longest_text = 256;
 
+/// Digits that a number of ours can hold.
 bool is_digits(std::string_view text) {
-  return !text.empty() && text.size() <= 9 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; }) && parse_int(text);
 }
 
 bool is_identifier(std::string_view text) {

@@ -19,8 +19,9 @@ TEST(Version, IsOrderedAsSemver) {
 }
 
 TEST(Version, RefusesWhatIsNone) {
-  for (std::string_view text : {"", "1", "1.2", "1.2.3.4", "v1.2.3", "1.2.x", "1..3", ".1.2", "1.2.3-",
-                                "1.2.3-a..b", "1.2.3+meta", "1.2.3 ", "-1.2.3", "1.2.9999999999", "latest"}) {
+  for (std::string_view text :
+       {"", "1", "1.2", "1.2.3.4", "v1.2.3", "1.2.x", "1..3", ".1.2", "1.2.3-", "1.2.3-a..b", "1.2.3+meta",
+        "1.2.3 ", "-1.2.3", "1.2.99999999999999999999", "latest"}) {
     EXPECT_FALSE(parse_version(text)) << text;
   }
   EXPECT_FALSE(parse_version("1.2.3-" + std::string(1000, 'a')));

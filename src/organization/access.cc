@@ -25,7 +25,7 @@ WorkspaceAccess everything() {
   access.read_outputs = access.read_state = access.write_state = true;
   access.queue_runs = access.apply_runs = true;
   access.lock = access.force_unlock = true;
-  access.update = access.destroy = access.move = true;
+  access.update = access.destroy = access.move = access.own = true;
   access.manage_teams = access.manage_run_tasks = access.read_sentinel_mocks = true;
   return access;
 }
@@ -49,6 +49,7 @@ WorkspaceAccess of_teams(const postgres::Row& row) {
   if (row.boolean("manages")) {
     WorkspaceAccess access = everything();
     access.move = row.boolean("manages_projects") || row.boolean("moves");
+    access.own = row.boolean("owns");
     return access;
   }
   const bool administers = row.boolean("administers");

@@ -49,6 +49,7 @@ struct WorkspaceAccess {
   bool lock = false, force_unlock = false;
   bool update = false, destroy = false;
   bool move = false;          ///< to another project, where the same is asked
+  bool own = false;           ///< the organization is the principal's, whatever it forbids others
   bool manage_teams = false;  ///< which teams may do what here
   bool manage_run_tasks = false;
   bool read_sentinel_mocks = false;

@@ -72,10 +72,12 @@ WITH mine AS MATERIALIZED (
    WHERE p.kind = $2 AND p.id = $3)
 SELECT w.id, w.organization_id, o.user_tokens_enabled, o.is_disabled, g.*,
        $2 = 'organization' AND w.organization_id = $3 AS is_its_organization,
-       $2 = 'run' AND (w.id = $4 OR w.global_remote_state OR EXISTS (
+       $2 = 'run' AND (w.id = $4 OR w.global_remote_state
+         OR (w.project_remote_state AND w.project_id = (SELECT r.project_id FROM terrane.workspaces r WHERE r.id = $4)) OR EXISTS (
          SELECT FROM terrane.remote_state_consumers c WHERE c.workspace_id = w.id AND c.consumer_id = $4)) AS shares
   FROM terrane.workspaces w JOIN terrane.organizations o ON o.id = w.organization_id CROSS JOIN LATERAL (
-    SELECT coalesce(bool_or(t.name = 'owners' OR t.manage_projects), false) AS manages_projects,
+    SELECT coalesce(bool_or(t.name = 'owners'), false) AS owns,
+           coalesce(bool_or(t.name = 'owners' OR t.manage_projects), false) AS manages_projects,
            coalesce(bool_or(t.name = 'owners' OR t.manage_workspaces OR t.manage_projects), false) AS manages,
            coalesce(bool_or(t.read_workspaces), false) AS reads,
            coalesce(bool_or(t.manage_policies OR t.manage_policy_overrides OR t.manage_agent_pools), false) AS sees,
@@ -106,10 +108,12 @@ WITH mine AS MATERIALIZED (
    WHERE p.kind = $2 AND p.id = $3)
 SELECT w.id, w.organization_id, o.user_tokens_enabled, o.is_disabled, g.*,
        $2 = 'organization' AND w.organization_id = $3 AS is_its_organization,
-       $2 = 'run' AND (w.id = $4 OR w.global_remote_state OR EXISTS (
+       $2 = 'run' AND (w.id = $4 OR w.global_remote_state
+         OR (w.project_remote_state AND w.project_id = (SELECT r.project_id FROM terrane.workspaces r WHERE r.id = $4)) OR EXISTS (
          SELECT FROM terrane.remote_state_consumers c WHERE c.workspace_id = w.id AND c.consumer_id = $4)) AS shares
   FROM terrane.workspaces w JOIN terrane.organizations o ON o.id = w.organization_id CROSS JOIN LATERAL (
-    SELECT coalesce(bool_or(t.name = 'owners' OR t.manage_projects), false) AS manages_projects,
+    SELECT coalesce(bool_or(t.name = 'owners'), false) AS owns,
+           coalesce(bool_or(t.name = 'owners' OR t.manage_projects), false) AS manages_projects,
            coalesce(bool_or(t.name = 'owners' OR t.manage_workspaces OR t.manage_projects), false) AS manages,
            coalesce(bool_or(t.read_workspaces), false) AS reads,
            coalesce(bool_or(t.manage_policies OR t.manage_policy_overrides OR t.manage_agent_pools), false) AS sees,
@@ -173,7 +177,9 @@ SELECT coalesce((SELECT bool_or(t.name = 'owners' OR t.manage_workspaces OR t.ma
 -- name: access_scope_of_run
 SELECT ARRAY(
   SELECT w.id FROM terrane.workspaces w
-   WHERE w.organization_id = $1 AND (w.id = $2 OR w.global_remote_state)
+   WHERE w.organization_id = $1
+     AND (w.id = $2 OR w.global_remote_state
+          OR (w.project_remote_state AND w.project_id = (SELECT r.project_id FROM terrane.workspaces r WHERE r.id = $2)))
   UNION
   SELECT w.id FROM terrane.remote_state_consumers c JOIN terrane.workspaces w ON w.id = c.workspace_id
    WHERE c.consumer_id = $2 AND w.organization_id = $1) AS workspaces

@@ -44,6 +44,9 @@ class ProjectApi {
   Task<http::Response> show(http::Request& request);
   Task<http::Response> update(http::Request& request);
   Task<http::Response> remove(http::Request& request);
+  Task<http::Response> tag_bindings(http::Request& request);
+  Task<http::Response> add_tag_bindings(http::Request& request);
+  Task<http::Response> effective_tag_bindings(http::Request& request);
 
   postgres::Database& database_;
   api::Includes& includes_;

@@ -30,23 +30,29 @@ std::optional<std::string> short_description(const json::value& given) {
 }
 
 constexpr unsigned writable = jsonapi::create | jsonapi::update;
+using P = Project;
 const std::array attributes{
-    jsonapi::attr<&Project::name>("name", "name", writable, project_name),
-    jsonapi::attr<&Project::description>("description", "description", writable, short_description),
-    jsonapi::attr<&Project::created_at>("created-at", "created_at"),
-    jsonapi::attr<&Project::default_execution_mode>("default-execution-mode", "default_execution_mode"),
-    jsonapi::attr<&Project::workspace_count>("workspace-count", "workspace_count"),
-    jsonapi::attr<&Project::is_default>("is-default", "is_default", jsonapi::hidden),
+    jsonapi::attr<&P::name>("name", "name", writable, project_name),
+    jsonapi::attr<&P::description>("description", "description", writable, short_description),
+    jsonapi::attr<&P::auto_destroy_activity_duration>("auto-destroy-activity-duration",
+                                                      "auto_destroy_activity_duration", writable,
+                                                      valid_activity_duration),
+    jsonapi::attr<&P::created_at>("created-at", "created_at"),
+    jsonapi::attr<&P::default_execution_mode>("default-execution-mode", "default_execution_mode"),
+    jsonapi::attr<&P::workspace_count>("workspace-count", "workspace_count"),
+    jsonapi::attr<&P::team_count>("team-count", "team_count"),
+    jsonapi::attr<&P::is_default>("is-default", "is_default", jsonapi::hidden),
+    jsonapi::attr<&P::organization_id>("organization-external-id", "organization_id", jsonapi::hidden),
+    jsonapi::attr<&P::organization>("organization-name", "organization", jsonapi::hidden),
+    jsonapi::attr<&P::overwrites_execution_mode>("overwrites-execution-mode", "overwrites_execution_mode",
+                                                 jsonapi::hidden),
+    jsonapi::attr<&P::default_agent_pool_id>("agent-pool-id", "default_agent_pool_id", jsonapi::hidden),
 };
 
-std::optional<std::string> organization_of(const void* project) {
-  return static_cast<const Project*>(project)->organization;
-}
-void read_organization(const postgres::Row& row, std::string_view column, void* project) {
-  static_cast<Project*>(project)->organization = row.string(column);
-}
-const std::array relations{
-    jsonapi::Relation{"organization", "organizations", organization_of, "organization", read_organization}};
+constexpr ExecutionNames execution_names{"default-execution-mode", "default-agent-pool-id",
+                                         "default-execution-mode", "default-agent-pool",
+                                         "Default agent pool must be specified when using 'agent' execution "
+                                         "mode"};
 
 Project read(const postgres::Row& row) {
   Project project = jsonapi::from_row<Project>(project_resource(), row);
@@ -59,10 +65,16 @@ Error taken(const Error& error) {
   return Error(Code::unprocessable, "Name has already been taken", "/data/attributes/name");
 }
 
+json::object linkage(std::string_view type, const std::optional<std::string>& id) {
+  json::value data;
+  if (id) data = json::object{{"id", *id}, {"type", type}};
+  return {{"data", std::move(data)}};
+}
+
 }  // namespace
 
 const jsonapi::Resource& project_resource() {
-  static const jsonapi::Resource table{"projects", attributes, relations};
+  static const jsonapi::Resource table{"projects", attributes, {}};
   return table;
 }
 
@@ -70,9 +82,9 @@ json::object encode(const Project& project, const ProjectAccess& access) {
   json::object out = jsonapi::encode(project_resource(), &project, project.id.text());
   json::object& shown = out["attributes"].as_object();
   shown["is-unified"] = false;
-  shown["auto-destroy-activity-duration"] = nullptr;
+  const bool overwrites = project.overwrites_execution_mode;
   shown["setting-overwrites"] =
-      json::object{{"default-execution-mode", false}, {"default-agent-pool", false}};
+      json::object{{"default-execution-mode", overwrites}, {"default-agent-pool", overwrites}};
   shown["permissions"] = json::object{{"can-read", access.read},
                                       {"can-update", access.update},
                                       {"can-destroy", access.destroy && !project.is_default},
@@ -80,15 +92,11 @@ json::object encode(const Project& project, const ProjectAccess& access) {
                                       {"can-move-workspace", access.move_workspaces},
                                       {"can-read-teams", access.read_teams},
                                       {"can-manage-teams", access.manage_teams}};
+  out["relationships"] =
+      json::object{{"organization", linkage("organizations", project.organization)},
+                   {"default-agent-pool", linkage("agent-pools", project.default_agent_pool_id)}};
   out["links"] = json::object{{"self", "/api/v2/projects/" + project.id.text()}};
   return out;
-}
-
-Task<std::optional<Project>> find_project(postgres::Tx& tx, const std::string& id) {
-  postgres::Result result = co_await tx.run(sql::project_find, postgres::Params::of(id));
-  std::optional<postgres::Row> row = result.one();
-  if (!row) co_return std::nullopt;
-  co_return read(*row);
 }
 
 Task<std::vector<Project>> find_projects(postgres::Tx& tx, const std::vector<std::string>& ids) {
@@ -98,27 +106,55 @@ Task<std::vector<Project>> find_projects(postgres::Tx& tx, const std::vector<std
   co_return projects;
 }
 
-Task<std::pair<std::vector<Project>, std::int64_t>> list_projects(
-    postgres::Tx& tx, const std::string& organization_id, const ReadableScope& scope,
-    const std::vector<std::string>& names, std::string_view search, const jsonapi::Page& page) {
-  postgres::Result total = co_await tx.run(
-      sql::project_count,
-      postgres::Params::of(organization_id, names, search, scope.all_projects, scope.projects));
-  postgres::Result rows = co_await tx.run(
-      sql::project_list, postgres::Params::of(organization_id, names, search, page.size, page.offset(),
-                                              scope.all_projects, scope.projects));
+Task<std::optional<Project>> find_project(postgres::Tx& tx, const std::string& id) {
+  std::vector<Project> found = co_await find_projects(tx, {id});
+  if (found.empty()) co_return std::nullopt;
+  co_return std::move(found.front());
+}
+
+Task<std::pair<std::vector<Project>, std::int64_t>> list_projects(postgres::Tx& tx,
+                                                                  const std::string& organization_id,
+                                                                  const ReadableScope& scope,
+                                                                  const ProjectFilter& filter,
+                                                                  const jsonapi::Page& page) {
+  const json::value tags = api::to_json(filter.tags);
+  postgres::Params params = postgres::Params::of(organization_id, filter.names, filter.search,
+                                                 scope.all_projects, scope.projects, tags);
+  postgres::Result total = co_await tx.run(sql::project_count, params);
+  params.add(filter.descending);
+  params.add(page.size);
+  params.add(page.offset());
+  postgres::Result rows = co_await tx.run(sql::project_list, std::move(params));
   std::vector<Project> projects;
   for (std::size_t i = 0; i < rows.size(); ++i) projects.push_back(read(rows[i]));
   co_return std::pair(std::move(projects), total[0].integer("total"));
 }
 
 Task<> insert(postgres::Tx& tx, const Project& project, const std::string& organization_id) {
+  const Project& p = project;
   try {
-    co_await tx.run(sql::project_insert, postgres::Params::of(project.id, organization_id, project.name,
-                                                              project.description, project.is_default));
+    co_await tx.run(sql::project_insert,
+                    postgres::Params::of(p.id, organization_id, p.name, p.description, p.is_default,
+                                         p.auto_destroy_activity_duration, p.overwrites_execution_mode,
+                                         p.default_execution_mode, p.default_agent_pool_id));
   } catch (const Error& error) {
     throw taken(error);
   }
+}
+
+Task<> settle_project_execution(postgres::Tx& tx, const json::object& data, Project& project,
+                                json::object& columns) {
+  Execution execution{project.overwrites_execution_mode, project.default_execution_mode,
+                      project.default_agent_pool_id};
+  const ExecutionOwner owner{project.organization_id, project.id.text(), ""};
+  if (!co_await settle_execution(tx, data, execution_names, owner, execution)) co_return;
+  project.overwrites_execution_mode = execution.overwrites;
+  project.default_execution_mode = execution.mode;
+  project.default_agent_pool_id = execution.agent_pool;
+  columns["overwrites_execution_mode"] = execution.overwrites;
+  columns["default_execution_mode"] = execution.mode;
+  columns["default_agent_pool_id"] =
+      execution.agent_pool ? json::value(*execution.agent_pool) : json::value();
 }
 
 Task<> update_project(postgres::Tx& tx, const std::string& id, const json::object& columns) {
@@ -130,6 +166,7 @@ Task<> update_project(postgres::Tx& tx, const std::string& id, const json::objec
 }
 
 Task<> remove_project(postgres::Tx& tx, const std::string& id) {
+  co_await tx.run(sql::project_lock, postgres::Params::of(id));
   std::optional<Project> project = co_await find_project(tx, id);
   if (!project) throw Error(Code::not_found, "");
   if (project->is_default) throw Error(Code::conflict, "The default project cannot be deleted.");

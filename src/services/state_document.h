@@ -13,6 +13,7 @@ constexpr std::size_t value_limit =
 constexpr std::size_t values_limit = 16 * 1024 * 1024;  ///< bytes of all outputs' values
 constexpr std::size_t output_limit = 10'000;            ///< outputs
 constexpr std::size_t resource_limit = 20'000;          ///< resources
+constexpr std::size_t key_limit = 20'000;               ///< keys of resources' instances
 constexpr std::size_t text_limit = 64 * 1024;           ///< bytes of one name, address or the like
 constexpr std::size_t depth_limit = 256;                ///< nested levels; a deeper state is malformed
 

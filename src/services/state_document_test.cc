@@ -100,6 +100,19 @@ TEST(StateDocument, ReadsWhatOpenTofuWrote) {
   EXPECT_EQ(resources, expected) << "data sources are not listed";
 }
 
+TEST(StateDocument, NamesInstancesByTheirKeys) {
+  state::Parsed parsed = parse(
+      R"({"version":4,"resources":[
+        {"mode":"managed","type":"t","name":"counted","provider":"p","instances":[
+          {"index_key":0,"attributes":{"index_key":7}},{"index_key":1},{"index_key":1,"deposed":"0a"}]},
+        {"mode":"managed","type":"t","name":"each","provider":"p","instances":[{"index_key":"a"},{"attributes":{},"index_key":"b"}]},
+        {"mode":"managed","type":"t","name":"single","provider":"p","instances":[{"attributes":{"index_key":"no"}}]}]})");
+  ASSERT_EQ(parsed.resources.size(), 3U);
+  EXPECT_EQ(parsed.resources.at(0).at("keys"), json::value(json::array{0, 1})) << "a deposed one is no other";
+  EXPECT_EQ(parsed.resources.at(1).at("keys"), json::value(json::array{"a", "b"}));
+  EXPECT_FALSE(parsed.resources.at(2).as_object().contains("keys"));
+}
+
 TEST(StateDocument, DoesNotCareHowTheBytesCome) {
   std::string text = file("opentofu_1.12.6.tfstate");
   std::string whole = shown(parse(text));

@@ -189,12 +189,19 @@ void StateEvents::enter(Place place) {
     has_value_ = false;
   }
   if (place == Place::resource) resource_ = {};
-  if (place == Place::instance) ++resource_.instances;
+  if (place == Place::instance) {
+    instance_ = {};
+    ++resource_.instances;
+  }
 }
 
 void StateEvents::leave(Place place) {
   if (place == Place::output) finish_output();
   if (place == Place::resource) finish_resource();
+  if (place == Place::instance && instance_.key && !instance_.deposed && keys_ < key_limit) {
+    ++keys_;
+    resource_.keys.push_back(*std::move(instance_.key));
+  }
 }
 
 void StateEvents::append(std::string& text, std::string_view part) const {
@@ -220,7 +227,10 @@ bool StateEvents::on_key(std::string_view last, std::size_t, json::error_code&) 
     if (!std::exchange(key_begun_, false)) key_.clear();
     append(key_, last);
     if (places_.size() == 1 && key_ == "encrypted_data") encrypted_ = true;
-    if (places_.back() == Place::instance && key_ == "deposed") ++resource_.deposed;
+    if (places_.back() == Place::instance && key_ == "deposed") {
+      ++resource_.deposed;
+      instance_.deposed = true;
+    }
   }
   return true;
 }
@@ -229,6 +239,7 @@ bool StateEvents::on_key(std::string_view last, std::size_t, json::error_code&) 
 std::string* StateEvents::text_wanted() {
   if (passing_ > 0 || places_.empty()) return nullptr;
   if (places_.back() == Place::root && key_ == "terraform_version") return &parsed_.terraform_version;
+  if (places_.back() == Place::instance && key_ == "index_key") return &instance_.text_key;
   if (places_.back() != Place::resource) return nullptr;
   if (key_ == "module") return &resource_.module;
   if (key_ == "mode") return &resource_.mode;
@@ -262,13 +273,19 @@ bool StateEvents::on_string_part(std::string_view part, std::size_t, json::error
 
 bool StateEvents::on_string(std::string_view last, std::size_t, json::error_code&) {
   if (!capturing_) {
-    if (std::string* text = text_wanted()) append(*text, last);
+    if (std::string* text = text_wanted()) {
+      append(*text, last);
+      if (text == &instance_.text_key) instance_.key = json::value(*text);
+    }
   }
   return scalar([&](Capture& capture) { capture.string(last); });
 }
 
 bool StateEvents::on_int64(std::int64_t number, std::string_view, json::error_code&) {
   if (!capturing_ && passing_ == 0 && places_.size() == 1 && key_ == "version") version_ = number;
+  if (!capturing_ && passing_ == 0 && !places_.empty() && places_.back() == Place::instance &&
+      key_ == "index_key")
+    instance_.key = number;
   return scalar([&](Capture& capture) { capture.integer(number); });
 }
 
@@ -326,6 +343,7 @@ void StateEvents::finish_resource() {
                                            {"provider", resource_.provider},
                                            {"module", resource_.module.empty() ? "root" : resource_.module},
                                            {"count", count}});
+  if (!resource_.keys.empty()) parsed_.resources.back().as_object()["keys"] = std::move(resource_.keys);
 }
 
 state::Parsed StateEvents::take() {

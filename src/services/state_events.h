@@ -75,6 +75,12 @@ class StateEvents {
   struct Resource {
     std::string module, mode, type, name, provider;
     std::int64_t instances = 0, deposed = 0;
+    json::array keys;  // of its instances, as far as they have one and the limit allows
+  };
+  struct Instance {
+    std::string text_key;
+    std::optional<json::value> key;
+    bool deposed = false;
   };
 
   bool begin(bool object);
@@ -106,6 +112,8 @@ class StateEvents {
   state::ParsedOutput output_;
   bool has_value_ = false;
   Resource resource_;
+  Instance instance_;
+  std::size_t keys_ = 0;  // of all resources
   std::optional<std::int64_t> version_;
   bool encrypted_ = false;
   bool more_outputs_ = false;

@@ -5,7 +5,7 @@
 #include "ssh_key/ssh_key.h"
 #include "vault_client/fake_vault.h"
 #include "workspace/testing_stage.h"
-#include "workspace/workspace.h"
+#include "workspace/workspace_api.h"
 
 namespace terrane::ssh_key {
 namespace {

@@ -18,7 +18,7 @@ struct Stage : test::Stage {
 
   Stage(net::Executor on, const testing::TestDatabase& at)
       : test::Stage(on, at),
-        api({database, archivist, vault, urls, test::origin}),
+        api({database, archivist, vault, urls, test::origin, includes}),
         recovery(database, archivist) {
     api.add_routes(router);
   }

@@ -145,6 +145,8 @@ class Api {
                                             bool may_upload);
   Task<std::vector<json::object>> load(postgres::Tx& tx, const api::Principal& principal,
                                        const std::vector<std::string>& ids);
+  Task<std::vector<json::object>> link_workspace_outputs(postgres::Tx& tx, const api::Principal& principal,
+                                                         std::span<json::object* const> workspaces);
   Task<std::vector<json::object>> load_outputs(postgres::Tx& tx, const api::Principal& principal,
                                                const std::vector<std::string>& ids);
 

@@ -61,6 +61,10 @@ SELECT * FROM terrane.state_version_outputs WHERE state_version_id = $1 ORDER BY
 SELECT o.*, s.workspace_id FROM terrane.state_version_outputs o JOIN terrane.state_versions s ON s.id = o.state_version_id
  WHERE o.id = ANY ($1::text[]) ORDER BY o.state_version_id, o.name
 
+-- name: state_current_outputs
+SELECT o.*, w.id AS workspace_id FROM terrane.workspaces w JOIN terrane.state_version_outputs o ON o.state_version_id = w.current_state_version_id
+ WHERE w.id = ANY ($1::text[]) ORDER BY w.id, o.name
+
 -- name: state_output_ids
 SELECT id, state_version_id FROM terrane.state_version_outputs WHERE state_version_id = ANY ($1::text[]) ORDER BY name
 

@@ -75,6 +75,11 @@ void Api::add_routes(http::Router& router) {
                         [this](postgres::Tx& tx, const api::Principal& principal, const Ids& ids) {
                           return load_outputs(tx, principal, ids);
                         });
+  includes.add_relation(
+      "workspaces", "outputs", {},
+      [this](postgres::Tx& tx, const api::Principal& principal, std::span<json::object* const> workspaces) {
+        return link_workspace_outputs(tx, principal, workspaces);
+      });
   includes.add_relation("state-versions", "outputs", {"state-version-outputs"});
   includes.add_relation("state-versions", "run", {"runs"});
   includes.add_relation("state-versions", "created_by", {"users"});

@@ -7,7 +7,7 @@
 #include "variable/variable_api.h"
 #include "vault_client/fake_vault.h"
 #include "workspace/testing_stage.h"
-#include "workspace/workspace.h"
+#include "workspace/workspace_api.h"
 
 namespace terrane::variable {
 namespace {

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "workspace/testing_stage.h"
-#include "workspace/workspace.h"
+#include "workspace/workspace_api.h"
 
 namespace terrane::workspace {
 namespace {

@@ -1,68 +1,14 @@
-#include "api/api.h"
+#include "workspace/workspace_api.h"
+
 #include "organization/admin.h"
-#include "workspace/workspace.h"
+#include "organization/tag_bindings.h"
+#include "postgres/known_commit.h"
+#include "workspace/tags.h"
+#include "workspace/workspace_settings.h"
 #include "workspace/workspace_sql.h"
 
 namespace terrane::workspace {
 namespace {
-
-constexpr std::string_view taken = "Name has already been taken";
-
-/// The columns of a request: its attributes, what `operations` says in its older way, and the project of its
-/// relation.
-Task<json::object> columns_of(postgres::Tx& tx, const json::object& data, jsonapi::Flag when,
-                              const std::string& organization_id, Workspace& workspace) {
-  json::object columns = jsonapi::decode(resource(), data, when, &workspace);
-  const json::object* attributes = find_object(data, "attributes");
-  if (attributes && !attributes->contains("execution-mode")) {
-    if (std::optional<bool> operations = find_bool(*attributes, "operations"))
-      columns["execution_mode"] = *operations ? "remote" : "local";
-  }
-  if (std::optional<std::string> project = jsonapi::related_id(data, "project")) {
-    postgres::Result found =
-        co_await tx.run(sql::workspace_project_exists, postgres::Params::of(*project, organization_id));
-    if (found.empty())
-      throw Error(Code::not_found, "There is no such project.", "/data/relationships/project");
-    columns["project_id"] = *project;
-  }
-  co_return columns;
-}
-
-/// The reason of a lock: a JSON:API document's attribute (what go-tfe sends) or a plain object's member (what
-/// the documents show).
-std::optional<std::string> reason_of(const json::object& body) {
-  if (const json::object* data = find_object(body, "data")) {
-    const json::object* attributes = find_object(*data, "attributes");
-    return attributes ? find_string(*attributes, "reason") : std::nullopt;
-  }
-  return find_string(body, "reason");
-}
-
-std::vector<std::string> consumer_ids(const json::object& body) {
-  const json::array* list = find_array(body, "data");
-  if (!list) throw Error(Code::unprocessable, "The member must be a list of workspaces.", "/data");
-  std::vector<std::string> ids;
-  for (std::size_t i = 0; i < list->size(); ++i) {
-    const json::object* item = (*list)[i].if_object();
-    std::optional<std::string> id = item ? find_string(*item, "id") : std::nullopt;
-    if (!id)
-      throw Error(Code::unprocessable, "Each item must name a workspace by its id.",
-                  "/data/" + std::to_string(i) + "/id");
-    ids.push_back(*id);
-  }
-  return ids;
-}
-
-std::string lock_kind(const api::Principal& principal) {
-  switch (principal.kind) {
-    case api::Principal::Kind::user: return "users";
-    case api::Principal::Kind::team: return "teams";
-    case api::Principal::Kind::run: return "runs";
-    case api::Principal::Kind::organization:
-    case api::Principal::Kind::audit_trails: throw Error(Code::not_found, "");
-  }
-  throw Error(Code::not_found, "");
-}
 
 Task<std::vector<json::object>> load_workspaces(postgres::Tx& tx, const api::Principal& principal,
                                                 const std::vector<std::string>& ids) {
@@ -103,6 +49,13 @@ void Api::add_routes(http::Router& router) {
               api::bind<&Api::replace_consumers>(this)});
   router.add({Method::del, "/api/v2/workspaces/:id/relationships/remote-state-consumers",
               api::bind<&Api::remove_consumers>(this)});
+  router.add({Method::get, "/api/v2/workspaces/:id/resources", api::bind<&Api::resources>(this)});
+  router.add({Method::post, "/api/v2/projects/:id/relationships/workspaces",
+              api::bind<&Api::move_into_project>(this)});
+  add_includes();
+}
+
+void Api::add_includes() {
   includes_.add_resource("workspaces", load_workspaces);
   includes_.add_relation("workspaces", "organization", {"organizations"});
   includes_.add_relation("workspaces", "project", {"projects"});
@@ -110,73 +63,76 @@ void Api::add_routes(http::Router& router) {
   includes_.add_relation("workspaces", "current_configuration_version", {"configuration-versions"});
   includes_.add_relation("workspaces", "current_state_version", {"state-versions"});
   includes_.add_relation("workspaces", "locked_by", {"users", "runs"});
+  includes_.add_relation("workspaces", "effective_tag_bindings", {}, link_effective_tags);
+  // Read from repositories, of which there are none yet.
+  includes_.add_relation("workspaces", "readme", {});
 }
 
-Task<http::Response> Api::list(http::Request& request) {
-  jsonapi::Page page = api::page(request);
-  postgres::Tx tx = co_await database_.begin();
-  auto organization = co_await organization::require_organization(tx, api::principal(request),
-                                                                  request.parameter("organization"));
-  std::optional<std::string> name = api::text_parameter(request, "search[name]");
-  std::optional<std::string> project = api::text_parameter(request, "filter[project][id]");
-  const api::Principal& principal = api::principal(request);
-  const organization::ReadableScope scope =
-      co_await organization::readable_scope(tx, principal, organization.id);
-  postgres::Result rows = co_await tx.run(
-      sql::workspace_list, postgres::Params::of(organization.id, name, project, page.size, page.offset(),
-                                                scope.all_workspaces, scope.projects, scope.workspaces));
-  std::int64_t total = 0;
-  if (!rows.empty()) {
-    total = rows[0].integer("total");
-  } else {
-    postgres::Result count = co_await tx.run(
-        sql::workspace_count, postgres::Params::of(organization.id, name, project, scope.all_workspaces,
-                                                   scope.projects, scope.workspaces));
-    total = count[0].integer("total");
-  }
-  std::vector<std::string> ids;
-  for (std::size_t i = 0; i < rows.size(); ++i) ids.push_back(rows[i].string("id"));
-  const auto accesses = co_await organization::access_to_workspaces(tx, principal, ids);
-  json::array data;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    Workspace workspace = from_row(rows[i]);
-    auto access = accesses.find(workspace.id.text());
-    if (access != accesses.end()) data.push_back(document(workspace, access->second));
-  }
-  co_return co_await includes_.answer_list(request, tx, "workspaces", std::move(data), page, total);
+namespace {
+
+Error taken(const Error& error) {
+  if (postgres::violated_constraint(error) != "workspaces_name") return error;
+  return Error(Code::unprocessable, "Name has already been taken", "/data/attributes/name");
 }
+
+/// What a request gives a workspace besides its own columns.
+struct Given {
+  std::optional<std::vector<organization::TagBinding>> bindings;
+  std::optional<std::vector<TagName>> tags;
+};
+
+Given given_with(const json::object& data) {
+  Given given{organization::related_tag_bindings(data), std::nullopt};
+  const json::object* relationships = find_object(data, "relationships");
+  const json::object* tags = relationships ? find_object(*relationships, "tags") : nullptr;
+  const json::value* list = tags ? tags->if_contains("data") : nullptr;
+  if (list) given.tags = read_tags(*list, "/data/relationships/tags/data");
+  return given;
+}
+
+}  // namespace
 
 Task<http::Response> Api::create(http::Request& request) {
   json::object data = co_await api::read_data(request, "workspaces");
-  postgres::Tx tx = co_await database_.begin();
-  auto organization = co_await organization::require_organization(tx, api::principal(request),
-                                                                  request.parameter("organization"));
-  Workspace workspace;
-  json::object columns = co_await columns_of(tx, data, jsonapi::create, organization.id, workspace);
-  const std::string into = find_string(columns, "project_id").value_or(organization.default_project);
-  organization::ProjectAccess there =
-      co_await organization::access_to_project(tx, api::principal(request), into);
-  if (!there.create_workspaces) throw Error(Code::not_found, "");
-  co_await organization::require_room_for_workspace(tx, organization.id);
-  if (workspace.name.empty())
-    throw Error(Code::unprocessable, "Name can't be blank", "/data/attributes/name");
-  // The struct's defaults are the resource's defaults; the given columns stand over them.
-  json::object all;
-  for (const jsonapi::Attribute& attribute : resource().attributes) {
-    if (attribute.flags & jsonapi::create || attribute.column == "source")
-      all[attribute.column] = attribute.ops->to_json(attribute.address(&workspace));
-  }
-  for (auto& [key, value] : columns) all[key] = value;
-  std::optional<std::string> project = find_string(columns, "project_id");
-  workspace.id = Id<Workspace>::make();
-  try {
-    co_await tx.run(sql::workspace_insert, postgres::Params::of(workspace.id, organization.id, project, all));
-  } catch (const Error& error) {
-    if (postgres::violated_constraint(error) != "workspaces_name") throw;
-    throw Error(Code::unprocessable, std::string(taken), "/data/attributes/name");
-  }
-  Visible made = co_await require(tx, api::principal(request), workspace.id.text());
-  co_await tx.commit();
+  const api::Principal& principal = api::principal(request);
+  const Given given = given_with(data);
+  const Id<Workspace> id = Id<Workspace>::make();
+  std::function<Task<Visible>(postgres::Tx&)> create = [&](postgres::Tx& tx) -> Task<Visible> {
+    auto organization =
+        co_await organization::require_organization(tx, principal, request.parameter("organization"));
+    Workspace workspace;
+    workspace.organization_id = organization.id;
+    workspace.project = organization.default_project;
+    const std::string into = jsonapi::related_id(data, "project").value_or(organization.default_project);
+    auto there = co_await organization::access_to_project(tx, principal, into);
+    if (!there.create_workspaces) throw Error(Code::not_found, "There is no such project.");
+    json::object columns = co_await settle(tx, data, jsonapi::create, workspace);
+    co_await organization::require_room_for_workspace(tx, organization.id);
+    if (workspace.name.empty())
+      throw Error(Code::unprocessable, "Name can't be blank", "/data/attributes/name");
+    // The struct's defaults are the resource's defaults; the given columns stand over them.
+    json::object all{{"overwrites_execution_mode", false}, {"execution_mode", workspace.execution_mode}};
+    for (const jsonapi::Attribute& attribute : resource().attributes) {
+      if (attribute.flags & jsonapi::create || attribute.column == "source")
+        all[attribute.column] = attribute.ops->to_json(attribute.address(&workspace));
+    }
+    for (auto& [key, value] : columns) all[key] = value;
+    try {
+      co_await tx.run(sql::workspace_insert,
+                      postgres::Params::of(id, organization.id, workspace.project, all));
+    } catch (const Error& error) {
+      throw taken(error);
+    }
+    if (given.bindings) co_await organization::add_tag_bindings(tx, id.text(), *given.bindings);
+    if (given.tags) co_await add_tags(tx, organization.id, {id.text()}, *given.tags);
+    co_return co_await require(tx, principal, id.text());
+  };
+  std::function<Task<std::optional<Visible>>(postgres::Tx&)> lookup =
+      [&](postgres::Tx& tx) -> Task<std::optional<Visible>> {
+    if (!co_await find(tx, id.text())) co_return std::nullopt;
+    co_return co_await require(tx, principal, id.text());
+  };
+  Visible made = co_await postgres::transact_create<Visible>(database_, create, lookup);
   co_return api::answer(201, jsonapi::document(document(made.workspace, made.access)));
 }
 
@@ -214,27 +170,55 @@ Task<http::Response> Api::update_by_name(http::Request& request) {
 
 Task<http::Response> Api::update_one(http::Request& request, std::string id) {
   json::object data = co_await api::read_data(request, "workspaces");
-  postgres::Tx tx = co_await database_.begin();
-  Visible seen = co_await require(tx, api::principal(request), id, RowLock::yes);
-  if (!seen.access.update) throw Error(Code::not_found, "");
-  const std::string from = seen.workspace.project;
-  json::object columns =
-      co_await columns_of(tx, data, jsonapi::update, seen.workspace.organization_id, seen.workspace);
-  std::optional<std::string> into = find_string(columns, "project_id");
-  if (into && *into != from) {
-    organization::ProjectAccess there =
-        co_await organization::access_to_project(tx, api::principal(request), *into);
-    if (!seen.access.move || !there.move_workspaces) throw Error(Code::not_found, "");
-  }
-  try {
-    co_await tx.run(sql::workspace_update, postgres::Params::of(id, columns));
-  } catch (const Error& error) {
-    if (postgres::violated_constraint(error) != "workspaces_name") throw;
-    throw Error(Code::unprocessable, std::string(taken), "/data/attributes/name");
-  }
-  Visible made = co_await require(tx, api::principal(request), id);
-  co_await tx.commit();
+  const api::Principal& principal = api::principal(request);
+  const Given given = given_with(data);
+  std::function<Task<Visible>(postgres::Tx&)> change = [&](postgres::Tx& tx) -> Task<Visible> {
+    Visible seen = co_await require_changeable(tx, principal, id, RowLock::yes);
+    const std::string from = seen.workspace.project;
+    json::object columns = co_await settle(tx, data, jsonapi::update, seen.workspace);
+    if (seen.workspace.project != from) {
+      auto there = co_await organization::access_to_project(tx, principal, seen.workspace.project);
+      if (!seen.access.move || !there.move_workspaces) throw Error(Code::not_found, "");
+    }
+    try {
+      co_await tx.run(sql::workspace_update, postgres::Params::of(id, columns));
+    } catch (const Error& error) {
+      throw taken(error);
+    }
+    if (given.bindings) co_await organization::replace_tag_bindings(tx, id, *given.bindings);
+    co_return co_await require(tx, principal, id);
+  };
+  Visible made = co_await postgres::transact_change<Visible>(database_, change);
   co_return api::answer(200, jsonapi::document(document(made.workspace, made.access)));
+}
+
+Task<http::Response> Api::move_into_project(http::Request& request) {
+  constexpr std::size_t most = 100;
+  json::object body = co_await api::read_object(request);
+  const json::value* list = body.if_contains("data");
+  const std::vector<std::string> ids = jsonapi::identifiers(list ? *list : json::value(), "/data", most);
+  const api::Principal& principal = api::principal(request);
+  const std::string project = request.parameter("id");
+  std::function<Task<bool>(postgres::Tx&)> move = [&](postgres::Tx& tx) -> Task<bool> {
+    auto there = co_await organization::access_to_project(tx, principal, project);
+    if (!there.move_workspaces) throw Error(Code::not_found, "");
+    co_await tx.run(sql::workspace_lock_rows, postgres::Params::of(ids));
+    auto visible = co_await find_visible(tx, principal, ids);
+    for (const std::string& id : ids) {
+      auto seen = visible.find(id);
+      if (seen == visible.end() || !seen->second.access.move)
+        throw Error(Code::not_found, "There is no workspace " + id + ".");
+      postgres::Result near =
+          co_await tx.run(sql::workspace_project_exists,
+                          postgres::Params::of(project, seen->second.workspace.organization_id));
+      if (near.empty())
+        throw Error(Code::not_found, "There is no workspace " + id + " in this organization.");
+    }
+    co_await tx.run(sql::workspace_move, postgres::Params::of(ids, project));
+    co_return true;
+  };
+  co_await postgres::transact_change<bool>(database_, move);
+  co_return api::no_content();
 }
 
 Task<http::Response> Api::remove(http::Request& request) {
@@ -261,21 +245,29 @@ Task<http::Response> Api::safe_delete_by_name(http::Request& request) {
 
 namespace {
 
+/// Why the workspace may manage resources; nothing when it manages none.
+Task<std::optional<std::string>> managed(postgres::Tx& tx, const Workspace& workspace) {
+  postgres::Result state = co_await tx.run(sql::workspace_current_state, postgres::Params::of(workspace.id));
+  if (state.empty()) co_return std::nullopt;
+  if (!state[0].boolean("resources_processed"))
+    co_return "The workspace's current state is still being processed. Try again.";
+  if (!state[0].is_null("parse_error"))
+    co_return "The workspace's current state could not be read, so it may manage resources.";
+  if (workspace.resource_count == 0) co_return std::nullopt;
+  co_return "The workspace manages " + std::to_string(workspace.resource_count) +
+      " resources. Destroy them first, or delete it by force.";
+}
+
+Task<bool> manages_anything(postgres::Tx& tx, const Workspace& workspace) {
+  std::optional<std::string> why = co_await managed(tx, workspace);
+  co_return why.has_value();
+}
+
 /// Throws Error{conflict}, in the words that clients look for, while a workspace may manage resources.
 Task<> require_nothing_managed(postgres::Tx& tx, const Workspace& workspace) {
   if (workspace.locked())
     throw Error(Code::conflict, "Unable to delete workspace. " + lock_description(workspace));
-  postgres::Result state = co_await tx.run(sql::workspace_current_state, postgres::Params::of(workspace.id));
-  if (state.empty()) co_return;
-  if (!state[0].boolean("resources_processed"))
-    throw Error(Code::conflict, "The workspace's current state is still being processed. Try again.");
-  if (!state[0].is_null("parse_error"))
-    throw Error(Code::conflict,
-                "The workspace's current state could not be read, so it may manage resources.");
-  if (workspace.resource_count > 0) {
-    throw Error(Code::conflict, "The workspace manages " + std::to_string(workspace.resource_count) +
-                                    " resources. Destroy them first, or delete it by force.");
-  }
+  if (std::optional<std::string> why = co_await managed(tx, workspace)) throw Error(Code::conflict, *why);
 }
 
 }  // namespace
@@ -290,130 +282,16 @@ Task<http::Response> Api::remove_one(http::Request& request, std::string id, Del
                                     executing[0].string("phase") +
                                     " in this workspace. Cancel it before you delete the workspace.");
   }
-  if (deletion == Deletion::nothing_managed) co_await require_nothing_managed(tx, seen.workspace);
+  if (deletion == Deletion::nothing_managed) {
+    co_await require_nothing_managed(tx, seen.workspace);
+  } else if (!may_force_delete(seen.workspace, seen.access) &&
+             co_await manages_anything(tx, seen.workspace)) {
+    throw Error(Code::forbidden,
+                "The organization lets only its owners delete a workspace that may manage resources. Destroy "
+                "them first, or ask an owner.");
+  }
   co_await tx.run(sql::workspace_delete_objects, postgres::Params::of(id));
   co_await tx.run(sql::workspace_delete, postgres::Params::of(id));
-  co_await tx.commit();
-  co_return api::no_content();
-}
-
-Task<http::Response> Api::lock(http::Request& request) {
-  json::object body = co_await api::read_object(request);
-  const api::Principal& principal = api::principal(request);
-  postgres::Tx tx = co_await database_.begin();
-  Visible seen = co_await require(tx, principal, request.parameter("id"), RowLock::yes);
-  if (!seen.access.lock) throw Error(Code::not_found, "");
-  if (seen.workspace.locked())
-    throw Error(Code::conflict, "Unable to lock workspace. " + lock_description(seen.workspace));
-  co_await set_lock(tx, seen.workspace.id, lock_kind(principal), principal.id, reason_of(body));
-  Visible made = co_await require(tx, principal, seen.workspace.id.text());
-  co_await tx.commit();
-  co_return api::answer(200, jsonapi::document(document(made.workspace, made.access)));
-}
-
-Task<http::Response> Api::unlock(http::Request& request) {
-  const api::Principal& principal = api::principal(request);
-  postgres::Tx tx = co_await database_.begin();
-  Visible seen = co_await require(tx, principal, request.parameter("id"), RowLock::yes);
-  if (!seen.access.lock) throw Error(Code::not_found, "");
-  if (!seen.workspace.locked()) throw Error(Code::conflict, "Unable to unlock workspace. It is not locked.");
-  if (!seen.workspace.locked_by(lock_kind(principal), principal.id)) {
-    throw Error(Code::conflict, "Unable to unlock workspace. " + lock_description(seen.workspace));
-  }
-  postgres::Result pending =
-      co_await tx.run(sql::workspace_pending_upload, postgres::Params::of(seen.workspace.id));
-  if (!pending.empty()) {
-    throw Error(Code::conflict,
-                "Unable to unlock workspace while a state version upload is still pending. Finish the upload "
-                "or force-unlock.");
-  }
-  // An older upload counts as discarded; it must not become current under the next owner's lock.
-  co_await tx.run(sql::workspace_discard_pending_uploads, postgres::Params::of(seen.workspace.id));
-  co_await clear_lock(tx, seen.workspace.id.text(), lock_kind(principal), principal.id);
-  Visible made = co_await require(tx, principal, seen.workspace.id.text());
-  co_await tx.commit();
-  co_return api::answer(200, jsonapi::document(document(made.workspace, made.access)));
-}
-
-Task<http::Response> Api::force_unlock(http::Request& request) {
-  const api::Principal& principal = api::principal(request);
-  postgres::Tx tx = co_await database_.begin();
-  Visible seen = co_await require(tx, principal, request.parameter("id"), RowLock::yes);
-  if (!seen.access.force_unlock) throw Error(Code::not_found, "");
-  if (!seen.workspace.locked()) throw Error(Code::conflict, "Unable to unlock workspace. It is not locked.");
-  if (seen.workspace.lock_kind == "runs") {
-    postgres::Result executing =
-        co_await tx.run(sql::workspace_executing_owner, postgres::Params::of(seen.workspace.id));
-    if (!executing.empty()) {
-      throw Error(Code::conflict,
-                  "Run " + executing[0].string("run_id") + " executes its " + executing[0].string("phase") +
-                      " right now. Cancel the run; the lock is freed when its phase has ended.");
-    }
-  }
-  co_await tx.run(sql::workspace_discard_pending_uploads, postgres::Params::of(seen.workspace.id));
-  co_await clear_lock(tx, seen.workspace.id.text(), *seen.workspace.lock_kind, *seen.workspace.lock_owner);
-  Visible made = co_await require(tx, principal, seen.workspace.id.text());
-  co_await tx.commit();
-  co_return api::answer(200, jsonapi::document(document(made.workspace, made.access)));
-}
-
-Task<http::Response> Api::list_consumers(http::Request& request) {
-  const jsonapi::Page page = api::page(request);
-  postgres::Tx tx = co_await database_.begin();
-  Visible seen = co_await require(tx, api::principal(request), request.parameter("id"));
-  postgres::Result rows = co_await tx.run(sql::workspace_consumers, postgres::Params::of(seen.workspace.id));
-  json::array data;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::optional<Workspace> consumer = co_await find(tx, rows[i].string("id"));
-    organization::WorkspaceAccess access =
-        co_await organization::access_to_workspace(tx, api::principal(request), rows[i].string("id"));
-    if (consumer && access.read) data.push_back(document(*consumer, access));
-  }
-  const std::int64_t total = static_cast<std::int64_t>(data.size());
-  json::array shown = jsonapi::slice(std::move(data), page);
-  co_return api::answer(200, jsonapi::list_document(std::move(shown), page, total, request.path));
-}
-
-Task<http::Response> Api::add_consumers(http::Request& request) {
-  std::vector<std::string> ids = consumer_ids(co_await api::read_object(request));
-  postgres::Tx tx = co_await database_.begin();
-  Visible seen = co_await require(tx, api::principal(request), request.parameter("id"), RowLock::yes);
-  if (!seen.access.update) throw Error(Code::not_found, "");
-  for (const std::string& id : ids) {
-    postgres::Result found = co_await tx.run(sql::workspace_consumer_exists,
-                                             postgres::Params::of(id, seen.workspace.organization_id));
-    if (found.empty()) throw Error(Code::not_found, "There is no workspace " + id + " in this organization.");
-    co_await tx.run(sql::workspace_consumer_add,
-                    postgres::Params::of(seen.workspace.id, id, seen.workspace.organization_id));
-  }
-  co_await tx.commit();
-  co_return api::no_content();
-}
-
-Task<http::Response> Api::remove_consumers(http::Request& request) {
-  std::vector<std::string> ids = consumer_ids(co_await api::read_object(request));
-  postgres::Tx tx = co_await database_.begin();
-  Visible seen = co_await require(tx, api::principal(request), request.parameter("id"), RowLock::yes);
-  if (!seen.access.update) throw Error(Code::not_found, "");
-  for (const std::string& id : ids)
-    co_await tx.run(sql::workspace_consumer_remove, postgres::Params::of(seen.workspace.id, id));
-  co_await tx.commit();
-  co_return api::no_content();
-}
-
-Task<http::Response> Api::replace_consumers(http::Request& request) {
-  std::vector<std::string> ids = consumer_ids(co_await api::read_object(request));
-  postgres::Tx tx = co_await database_.begin();
-  Visible seen = co_await require(tx, api::principal(request), request.parameter("id"), RowLock::yes);
-  if (!seen.access.update) throw Error(Code::not_found, "");
-  co_await tx.run(sql::workspace_consumers_clear, postgres::Params::of(seen.workspace.id));
-  for (const std::string& id : ids) {
-    postgres::Result found = co_await tx.run(sql::workspace_consumer_exists,
-                                             postgres::Params::of(id, seen.workspace.organization_id));
-    if (found.empty()) throw Error(Code::not_found, "There is no workspace " + id + " in this organization.");
-    co_await tx.run(sql::workspace_consumer_add,
-                    postgres::Params::of(seen.workspace.id, id, seen.workspace.organization_id));
-  }
   co_await tx.commit();
   co_return api::no_content();
 }

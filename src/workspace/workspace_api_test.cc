@@ -1,7 +1,8 @@
+#include "workspace/workspace_api.h"
+
 #include <gtest/gtest.h>
 
 #include "workspace/testing_stage.h"
-#include "workspace/workspace.h"
 
 namespace terrane::workspace {
 namespace {
@@ -97,14 +98,14 @@ TEST(WorkspaceApi, TellsEveryPermission) {
     TestAnswer organization = co_await stage.get("/api/v2/workspaces/ws-1", "org-1");
     TestAnswer of_run = co_await stage.get("/api/v2/workspaces/ws-1", "run-1");
     EXPECT_EQ(owner.at("/data/attributes/permissions").as_object().size(), names.size());
-    const std::set<std::string> not_of_organization{
-        "can-manage-run-tasks",      "can-queue-run", "can-queue-apply", "can-queue-destroy",
-        "can-create-state-versions", "can-lock",      "can-unlock"};
+    const std::set<std::string> not_of_organization{"can-queue-run",     "can-queue-apply",
+                                                    "can-queue-destroy", "can-create-state-versions",
+                                                    "can-lock",          "can-unlock"};
     const std::set<std::string> of_runs{"can-read-settings", "can-read-run", "can-read-state-versions",
                                         "can-read-state-outputs"};
     for (const std::string& name : names) {
       const std::string pointer = "/data/attributes/permissions/" + name;
-      EXPECT_EQ(owner.at(pointer), json::value(name != "can-manage-run-tasks")) << name;
+      EXPECT_EQ(owner.at(pointer), json::value(true)) << name;
       EXPECT_EQ(organization.at(pointer), json::value(!not_of_organization.contains(name))) << name;
       EXPECT_EQ(of_run.at(pointer), json::value(of_runs.contains(name))) << name;
     }
@@ -215,7 +216,12 @@ TEST(WorkspaceApi, RefusesBadValues) {
         {{{"name", std::string(91, 'a')}}, "name"},
         {{{"name", "one"}}, "name"},
         {{{"name", "x"}, {"auto-apply", "yes"}}, "auto-apply"},
-        {{{"name", "x"}, {"execution-mode", "agent"}}, "execution-mode"},
+        {{{"name", "x"}, {"execution-mode", "agent"}}, "agent-pool-id"},
+        {{{"name", "x"}, {"execution-mode", "elsewhere"}}, "execution-mode"},
+        {{{"name", "x"}, {"auto-destroy-activity-duration", "20m"}}, "auto-destroy-activity-duration"},
+        {{{"name", "x"}, {"terraform-version", "nonexisting"}}, "terraform-version"},
+        {{{"name", "x"}, {"vcs-repo", json::object{{"identifier", "a/b"}}}}, "vcs-repo"},
+        {{{"name", "x"}, {"hyok-enabled", true}}, "hyok-enabled"},
         {{{"name", "x"}, {"terraform-version", ""}}, "terraform-version"},
         {{{"name", "x"}, {"terraform-version", "1; rm"}}, "terraform-version"},
         {{{"name", "x"}, {"terraform-version", std::string(129, '1')}}, "terraform-version"},
@@ -261,9 +267,9 @@ TEST(WorkspaceApi, ListsInPages) {
       return out;
     };
     TestAnswer whole = co_await stage.get(all);
-    EXPECT_EQ(names(whole), (std::vector<std::string>{"ABC-3", "abc-1", "abc-2", "one", "two", "zzz"}));
+    EXPECT_EQ(names(whole), (std::vector<std::string>{"one", "two", "abc-1", "abc-2", "ABC-3", "zzz"}));
     TestAnswer second = co_await stage.get(all + "?page[number]=2&page[size]=4");
-    EXPECT_EQ(names(second), (std::vector<std::string>{"two", "zzz"}));
+    EXPECT_EQ(names(second), (std::vector<std::string>{"ABC-3", "zzz"}));
     EXPECT_EQ(second.at("/meta/pagination/total-count"), json::value(6));
     TestAnswer beyond = co_await stage.get(all + "?page[number]=999&page[size]=100");
     EXPECT_EQ(beyond.status, 200);
@@ -271,7 +277,7 @@ TEST(WorkspaceApi, ListsInPages) {
     EXPECT_EQ(beyond.at("/meta/pagination/current-page"), json::value(999));
     EXPECT_EQ(beyond.at("/meta/pagination/total-count"), json::value(6));
     EXPECT_EQ(names(co_await stage.get(all + "?search[name]=ABC")),
-              (std::vector<std::string>{"ABC-3", "abc-1", "abc-2"}));
+              (std::vector<std::string>{"abc-1", "abc-2", "ABC-3"}));
     EXPECT_EQ(names(co_await stage.get(all + "?search[name]=%25")), std::vector<std::string>{})
         << "no pattern language";
     EXPECT_EQ((co_await stage.get(all + "?page[size]=0")).status, 400);
@@ -317,13 +323,15 @@ TEST(WorkspaceApi, HidesItselfFromStrangers) {
         {Method::get, one + "/relationships/remote-state-consumers"},
         {Method::post, one + "/relationships/remote-state-consumers"},
         {Method::patch, one + "/relationships/remote-state-consumers"},
-        {Method::del, one + "/relationships/remote-state-consumers"}};
+        {Method::del, one + "/relationships/remote-state-consumers"},
+        {Method::get, one + "/resources"},
+        {Method::post, "/api/v2/projects/prj-1/relationships/workspaces"}};
     EXPECT_EQ(routes.size() + 2, stage.router.rows().size()) << "every route but list and create";
     for (const auto& [method, path] : routes) {
       // A body that each of them takes.
-      std::string body = path.ends_with("consumers") ? R"({"data": []})"
-                         : path.ends_with("lock")    ? "{}"
-                                                     : R"({"data": {}})";
+      std::string body = path.ends_with("consumers") || path.ends_with("workspaces") ? R"({"data": []})"
+                         : path.ends_with("lock")                                    ? "{}"
+                                                                                     : R"({"data": {}})";
       for (const char* who : {"user-eve", "user-bob"}) {
         EXPECT_EQ((co_await stage.call(method, path, body, who)).status, 404)
             << http::name(method) << path << who;
@@ -336,9 +344,8 @@ TEST(WorkspaceApi, HidesItselfFromStrangers) {
     // Who may only read may change nothing.
     for (const auto& [method, path] : routes) {
       if (method == Method::get) continue;
-      std::string body = path.ends_with("consumers") ? R"({"data": []})"
-                         : path.ends_with("lock")    ? "{}"
-                                                     : R"({"data": {}})";
+      const bool takes_list = path.ends_with("consumers") || path.ends_with("workspaces");
+      std::string body = takes_list ? R"({"data": []})" : path.ends_with("lock") ? "{}" : R"({"data": {}})";
       EXPECT_EQ((co_await stage.call(method, path, body, "run-1")).status, 404) << http::name(method) << path;
     }
     EXPECT_EQ((co_await stage.create({{"name", "x"}}, "user-bob")).status, 404);

@@ -13,12 +13,13 @@
 #include "run/silence.h"
 #include "run/uploads.h"
 #include "state/recovery.h"
+#include "state/retention.h"
 
 namespace terrane::app {
 namespace {
 
 /// The advisory locks of duties, apart from others in the same database.
-enum class DutyKey : std::int64_t { scheduler = 7'300'000'001, relay, uploads, recovery, silence };
+enum class DutyKey : std::int64_t { scheduler = 7'300'000'001, relay, uploads, recovery, silence, retention };
 
 /// Tells all webs of a revoked token, beside NOTIFY. Without Redis their caches end by themselves within 5
 /// seconds.
@@ -73,6 +74,7 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
   run::UploadSweeper uploads(database);
   run::SilenceSweeper silence(database, archivist, [&jobs] { return answers(jobs); });
   state::Recovery recovery(database, archivist);
+  state::RetentionSweeper retention(database);
   redis::Client redis(executor, config.redis());
   postgres::Listener listener(executor, config.text("database_url"),
                               {"terrane_runs", "terrane_outbox", "terrane_tokens"},
@@ -97,10 +99,12 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
       duty(DutyKey::relay, [&](net::Stop& until) { return relay.run(until); }, [&] { relay.wake(); });
   postgres::Duty sweeping = duty(DutyKey::uploads, [&](net::Stop& until) { return uploads.run(until); });
   postgres::Duty recovering = duty(DutyKey::recovery, [&](net::Stop& until) { return recovery.run(until); });
+  postgres::Duty retaining = duty(DutyKey::retention, [&](net::Stop& until) { return retention.run(until); });
   postgres::Duty watching = duty(DutyKey::silence, [&](net::Stop& until) { return silence.run(until); });
   net::spawn(executor, "outbox relay", relaying.run(stop));
   net::spawn(executor, "upload sweeper", sweeping.run(stop));
   net::spawn(executor, "recovery of states", recovering.run(stop));
+  net::spawn(executor, "data retention", retaining.run(stop));
   net::spawn(executor, "watch over silent nodes", watching.run(stop));
   log::info("ready");
   co_await scheduling.run(stop);

@@ -36,6 +36,8 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
       project_grants(to.database, team::project_grant_place()),
       versions(to.database),
       workspaces(to.database, includes),
+      workspace_tags(to.database),
+      workspace_retention(to.database),
       agent_pools(to.database, to.tokens, includes),
       ssh_keys(to.database, to.vault),
       variables(to.database, to.vault, includes),
@@ -62,6 +64,8 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   versions.add_routes(router);
   ip_ranges.add_routes(router);
   workspaces.add_routes(router);
+  workspace_tags.add_routes(router);
+  workspace_retention.add_routes(router);
   agent_pools.add_routes(router);
   ssh_keys.add_routes(router);
   variables.add_routes(router);

@@ -21,7 +21,9 @@
 #include "user/user_api.h"
 #include "variable/variable_api.h"
 #include "variable/variable_set_api.h"
-#include "workspace/workspace.h"
+#include "workspace/retention_api.h"
+#include "workspace/tags.h"
+#include "workspace/workspace_api.h"
 
 namespace terrane::app {
 
@@ -57,6 +59,8 @@ struct WebDomains {
   installation::TerraformVersionApi versions;
   installation::IpRangesApi ip_ranges;
   workspace::Api workspaces;
+  workspace::TagsApi workspace_tags;
+  workspace::RetentionApi workspace_retention;
   agent::PoolApi agent_pools;
   ssh_key::Api ssh_keys;
   variable::VariableApi variables;
