@@ -167,36 +167,6 @@ http::Response no_content() {
   return response;
 }
 
-jsonapi::Page page(const http::Request& request) {
-  jsonapi::Page page;
-  auto read = [&](std::string_view name, std::int64_t& into, std::int64_t most) {
-    std::optional<std::string_view> given = request.query.find(name);
-    if (!given || given->empty()) return;
-    std::optional<std::int64_t> number = parse_int(*given);
-    if (!number || *number < 1) {
-      throw Error(Code::invalid, "The parameter " + std::string(name) +
-                                     " must be a whole number from 1, not '" + std::string(*given) + "'.");
-    }
-    into = std::min(*number, most);
-  };
-  read("page[number]", page.number, 1'000'000'000);
-  read("page[size]", page.size, 100);
-  return page;
-}
-
-std::set<std::string> includes(const http::Request& request, const std::set<std::string_view>& allowed) {
-  std::set<std::string> wanted;
-  std::optional<std::string_view> given = request.query.find("include");
-  if (!given) return wanted;
-  for (std::string_view part : split(*given, ',')) {
-    if (!allowed.contains(part))
-      throw Error(Code::invalid, "Invalid include parameter: '" + std::string(part) +
-                                     "' is not a relation of this resource.");
-    wanted.emplace(part);
-  }
-  return wanted;
-}
-
 Task<json::object> read_data(http::Request& request, std::string_view type, std::size_t limit) {
   std::string body = co_await http::read_body(request, limit);
   co_return jsonapi::parse_data(body, type);

@@ -2,10 +2,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
+#include "api/parameters.h"
 #include "base/json.h"
 #include "http/message.h"
 #include "http/router.h"
@@ -51,13 +51,6 @@ const Principal& principal(const http::Request& request);
 /// A JSON:API answer.
 http::Response answer(int status, const json::object& document);
 http::Response no_content();
-
-/// The page a list request asks for. Throws Error{invalid} on a number or size that is none.
-jsonapi::Page page(const http::Request& request);
-
-/// The relations of `include=`, each of which must be in `allowed`. Throws Error{invalid} with the text
-/// clients know.
-std::set<std::string> includes(const http::Request& request, const std::set<std::string_view>& allowed);
 
 /// Reads the body as a JSON:API document of resource `type` and returns its `data`.
 Task<json::object> read_data(http::Request& request, std::string_view type, std::size_t limit = 1024 * 1024);

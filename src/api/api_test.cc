@@ -54,12 +54,6 @@ Task<http::Response> listed(http::Request& request) {
   json::object document{{"number", asked.number}, {"size", asked.size}};
   co_return answer(200, document);
 }
-Task<http::Response> included(http::Request& request) {
-  json::array names;
-  for (const std::string& name : includes(request, {"owner", "owner.team", "runs"})) names.emplace_back(name);
-  json::object document{{"names", std::move(names)}};
-  co_return answer(200, document);
-}
 Task<http::Response> fails(http::Request& request) {
   const std::string& kind = request.parameter("kind");
   if (kind == "plain") throw std::runtime_error("password=hunter2");
@@ -83,7 +77,6 @@ struct Stage {
     router.add({Method::post, "/plain", takes_plain});
     router.add({Method::get, "/open/who", asks_who, 1024, false});
     router.add({Method::get, "/list", listed});
-    router.add({Method::get, "/include", included});
     router.add({Method::get, "/fail/:kind", fails});
   }
 
@@ -278,21 +271,6 @@ TEST(Parameters, PagesAreNumbersFromOne) {
     }
     EXPECT_EQ((co_await stage.get("/list?page[number]=9000000000000000000")).body,
               R"({"number":1000000000,"size":20})");
-  });
-}
-
-TEST(Parameters, IncludesAreOfTheAllowed) {
-  run([](Stage& stage) -> Task<> {
-    EXPECT_EQ((co_await stage.get("/include")).body, R"({"names":[]})");
-    EXPECT_EQ((co_await stage.get("/include?include=")).body, R"({"names":[]})");
-    EXPECT_EQ((co_await stage.get("/include?include=runs,owner.team")).body,
-              R"({"names":["owner.team","runs"]})");
-    for (const char* bad : {"secrets", "runs,", "runs,owner.house"}) {
-      TestAnswer refused = co_await stage.get(std::string("/include?include=") + bad);
-      EXPECT_EQ(refused.status, 400) << bad;
-      EXPECT_NE(refused.text("/errors/0/detail").find("include parameter"), std::string::npos)
-          << "clients look for the words";
-    }
   });
 }
 

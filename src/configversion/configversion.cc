@@ -64,12 +64,35 @@ Task<std::optional<Uploaded>> on_uploaded(postgres::Tx& tx, const Id<Object>& ob
   co_return Uploaded{*std::move(changed), true};
 }
 
+namespace {
+
+Task<std::vector<json::object>> load(postgres::Tx& tx, const api::Principal& principal,
+                                     const std::vector<std::string>& ids) {
+  postgres::Result rows = co_await tx.run(sql::configuration_version_find_many, postgres::Params::of(ids));
+  std::vector<std::string> workspaces;
+  for (std::size_t i = 0; i < rows.size(); ++i) workspaces.push_back(rows[i].string("workspace_id"));
+  auto visible = co_await workspace::find_visible(tx, principal, workspaces);
+  std::vector<json::object> out;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    ConfigurationVersion version = from_row(rows[i]);
+    if (visible.contains(version.workspace.text()))
+      out.push_back(jsonapi::encode(resource(), &version, version.id.text()));
+  }
+  co_return out;
+}
+
+}  // namespace
+
 void Api::add_routes(http::Router& router) {
   using http::Method;
   router.add({Method::get, "/api/v2/workspaces/:id/configuration-versions", api::bind<&Api::list>(this)});
   router.add({Method::post, "/api/v2/workspaces/:id/configuration-versions", api::bind<&Api::create>(this)});
   router.add({Method::get, "/api/v2/configuration-versions/:id", api::bind<&Api::show>(this)});
   router.add({Method::get, "/api/v2/configuration-versions/:id/download", api::bind<&Api::download>(this)});
+  includes_.add_resource("configuration-versions", load);
+  includes_.add_relation("configuration-versions", "workspace", {"workspaces"});
+  // Nothing comes from a repository yet, so this relation, which clients ask for, leads nowhere.
+  includes_.add_relation("configuration-versions", "ingress_attributes", {});
 }
 
 Task<http::Response> Api::list(http::Request& request) {
@@ -85,8 +108,8 @@ Task<http::Response> Api::list(http::Request& request) {
     ConfigurationVersion version = from_row(rows[i]);
     data.push_back(jsonapi::encode(resource(), &version, version.id.text()));
   }
-  co_return api::answer(
-      200, jsonapi::list_document(std::move(data), page, count[0].integer("total"), request.path));
+  co_return co_await includes_.answer_list(request, tx, resource().type, std::move(data), page,
+                                           count[0].integer("total"));
 }
 
 Task<http::Response> Api::create(http::Request& request) {
@@ -117,7 +140,8 @@ Task<http::Response> Api::show(http::Request& request) {
   std::optional<ConfigurationVersion> version = co_await find(tx, request.parameter("id"));
   if (!version) throw Error(Code::not_found, "");
   co_await workspace::require(tx, api::principal(request), version->workspace.text());
-  co_return api::answer(200, jsonapi::document(jsonapi::encode(resource(), &*version, version->id.text())));
+  co_return co_await includes_.answer(request, tx, 200,
+                                      jsonapi::encode(resource(), &*version, version->id.text()));
 }
 
 Task<http::Response> Api::download(http::Request& request) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "api/includes.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/time.h"
@@ -51,8 +52,9 @@ Task<std::optional<Uploaded>> on_uploaded(postgres::Tx& tx, const Id<Object>& ob
 /// Endpoints of configuration versions. Uploads and downloads themselves are signed URLs.
 class Api {
  public:
-  Api(postgres::Database& database, const object::UrlSigner& urls, std::string origin)
-      : database_(database), urls_(urls), origin_(std::move(origin)) {}
+  Api(postgres::Database& database, const object::UrlSigner& urls, std::string origin,
+      api::Includes& includes)
+      : database_(database), urls_(urls), origin_(std::move(origin)), includes_(includes) {}
   void add_routes(http::Router& router);
 
  private:
@@ -64,6 +66,7 @@ class Api {
   postgres::Database& database_;
   const object::UrlSigner& urls_;
   std::string origin_;  ///< https://host[:port], for absolute URLs
+  api::Includes& includes_;
 };
 
 }  // namespace configversion

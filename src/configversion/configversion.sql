@@ -5,6 +5,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, '{}')
 -- name: configuration_version_find
 SELECT * FROM terrane.configuration_versions WHERE id = $1
 
+-- name: configuration_version_find_many
+SELECT * FROM terrane.configuration_versions WHERE id = ANY ($1::text[]) ORDER BY created_at DESC, id
+
 -- name: configuration_version_list
 SELECT *, count(*) OVER () AS total FROM terrane.configuration_versions WHERE workspace_id = $1 ORDER BY created_at DESC, id LIMIT $2 OFFSET $3
 

@@ -19,7 +19,7 @@ struct Stage : workspace::test::Stage {
   Stage(net::Executor on, const testing::TestDatabase& at)
       : workspace::test::Stage(on, at),
         urls(Secret(std::string(32, 'k'))),
-        configurations(database, urls, origin) {
+        configurations(database, urls, origin, includes) {
     configurations.add_routes(router);
   }
   Task<TestAnswer> create(json::object attributes = {}, std::string as = "user-ann") {

@@ -136,6 +136,13 @@ Task<std::optional<Organization>> find(postgres::Tx& tx, const Id<Organization>&
   co_return read(*row);
 }
 
+Task<std::vector<Organization>> find_by_names(postgres::Tx& tx, const std::vector<std::string>& names) {
+  postgres::Result rows = co_await tx.run(sql::organization_find_by_names, postgres::Params::of(names));
+  std::vector<Organization> organizations;
+  for (std::size_t i = 0; i < rows.size(); ++i) organizations.push_back(read(rows[i]));
+  co_return organizations;
+}
+
 Task<std::pair<std::vector<Organization>, std::int64_t>> list(postgres::Tx& tx,
                                                               const api::Principal& principal,
                                                               std::string_view search,

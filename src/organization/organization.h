@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/id.h"
 #include "base/time.h"
@@ -38,6 +39,9 @@ json::object entitlement_set(const OrganizationAccess& access);
 
 /// The organization of an access; nothing when it went meanwhile.
 Task<std::optional<Organization>> find(postgres::Tx& tx, const Id<Organization>& id);
+
+/// The organizations of these names.
+Task<std::vector<Organization>> find_by_names(postgres::Tx& tx, const std::vector<std::string>& names);
 
 /// The organizations that a principal may read, and how many there are in all. `search` is a part of name or
 /// address, without case; empty for all.

@@ -5,6 +5,14 @@ SELECT o.id, o.name, o.email, o.collaborator_auth_policy, o.default_execution_mo
   FROM terrane.organizations o JOIN terrane.projects p ON p.organization_id = o.id AND p.is_default
  WHERE o.id = $1
 
+-- name: organization_find_by_names
+SELECT o.id, o.name, o.email, o.collaborator_auth_policy, o.default_execution_mode, o.cost_estimation_enabled,
+       o.allow_force_delete_workspaces, o.assessments_enforced, o.session_timeout, o.session_remember, o.created_at,
+       p.id AS default_project_id
+  FROM terrane.organizations o JOIN terrane.projects p ON p.organization_id = o.id AND p.is_default
+ WHERE lower(o.name) = ANY (SELECT lower(given) FROM unnest($1::text[]) AS given)
+ ORDER BY lower(o.name)
+
 -- name: organization_list
 SELECT o.id, o.name, o.email, o.collaborator_auth_policy, o.default_execution_mode, o.cost_estimation_enabled,
        o.allow_force_delete_workspaces, o.assessments_enforced, o.session_timeout, o.session_remember, o.created_at,

@@ -40,6 +40,17 @@ void require_attributes(const json::object& data) {
   if (!problems.empty()) throw Error(Code::unprocessable, std::move(problems));
 }
 
+Task<std::vector<json::object>> load_organizations(postgres::Tx& tx, const api::Principal& principal,
+                                                   const std::vector<std::string>& names) {
+  std::vector<json::object> out;
+  for (const Organization& organization : co_await find_by_names(tx, names)) {
+    // All that one document shows is of one organization, or nearly so.
+    OrganizationAccess access = co_await access_to_organization(tx, principal, organization.name);
+    if (access.read) out.push_back(encode(organization, access));
+  }
+  co_return out;
+}
+
 }  // namespace
 
 void OrganizationApi::add_routes(http::Router& router) {
@@ -55,6 +66,8 @@ void OrganizationApi::add_routes(http::Router& router) {
   router.add({Method::post, one + "/authentication-token", api::bind<&Self::create_token>(this), 64 * 1024});
   router.add({Method::get, one + "/authentication-token", api::bind<&Self::show_token>(this)});
   router.add({Method::del, one + "/authentication-token", api::bind<&Self::delete_token>(this)});
+  includes_.add_resource("organizations", load_organizations);
+  includes_.add_relation("organizations", "default_project", {"projects"});
 }
 
 Task<http::Response> OrganizationApi::list(http::Request& request) {
@@ -68,7 +81,7 @@ Task<http::Response> OrganizationApi::list(http::Request& request) {
     OrganizationAccess access = co_await access_to_organization(tx, principal, organization.name);
     if (access.read) data.push_back(encode(organization, access));
   }
-  co_return api::answer(200, jsonapi::list_document(std::move(data), page, total, request.path));
+  co_return co_await includes_.answer_list(request, tx, "organizations", std::move(data), page, total);
 }
 
 Task<http::Response> OrganizationApi::create(http::Request& request) {
@@ -94,17 +107,11 @@ Task<http::Response> OrganizationApi::create(http::Request& request) {
 }
 
 Task<http::Response> OrganizationApi::show(http::Request& request) {
-  std::set<std::string> include = api::includes(request, {"default-project", "default_project"});
   postgres::Tx tx = co_await database_.begin();
   OrganizationAccess access =
       co_await require_organization(tx, api::principal(request), request.parameter("organization"));
   Organization organization = co_await require_row(tx, access);
-  json::array included;
-  if (!include.empty()) {
-    std::optional<Project> project = co_await find_project(tx, organization.default_project_id);
-    if (project) included.push_back(encode(*project, access));
-  }
-  co_return api::answer(200, jsonapi::document(encode(organization, access), std::move(included)));
+  co_return co_await includes_.answer(request, tx, 200, encode(organization, access));
 }
 
 Task<http::Response> OrganizationApi::update(http::Request& request) {

@@ -1,5 +1,6 @@
 #pragma once
 #include "api/api.h"
+#include "api/includes.h"
 #include "http/router.h"
 #include "organization/access.h"
 #include "postgres/database.h"
@@ -11,8 +12,8 @@ namespace terrane::organization {
 /// router.
 class OrganizationApi {
  public:
-  OrganizationApi(postgres::Database& database, user::Tokens& tokens)
-      : database_(database), tokens_(tokens) {}
+  OrganizationApi(postgres::Database& database, user::Tokens& tokens, api::Includes& includes)
+      : database_(database), tokens_(tokens), includes_(includes) {}
   void add_routes(http::Router& router);
 
  private:
@@ -28,12 +29,14 @@ class OrganizationApi {
 
   postgres::Database& database_;
   user::Tokens& tokens_;
+  api::Includes& includes_;
 };
 
 /// The endpoints of projects. It must outlive the router.
 class ProjectApi {
  public:
-  explicit ProjectApi(postgres::Database& database) : database_(database) {}
+  ProjectApi(postgres::Database& database, api::Includes& includes)
+      : database_(database), includes_(includes) {}
   void add_routes(http::Router& router);
 
  private:
@@ -44,6 +47,7 @@ class ProjectApi {
   Task<http::Response> remove(http::Request& request);
 
   postgres::Database& database_;
+  api::Includes& includes_;
 };
 
 }  // namespace terrane::organization

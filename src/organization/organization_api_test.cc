@@ -50,6 +50,7 @@ struct Stage {
   const TestDatabase& at;
   postgres::Database database;
   user::Tokens tokens;
+  api::Includes includes;
   OrganizationApi organizations;
   ProjectApi projects;
   http::Router router;
@@ -60,8 +61,8 @@ struct Stage {
       : at(given),
         database(executor, given.options()),
         tokens(database, Secret("a key of the tests")),
-        organizations(database, tokens),
-        projects(database) {
+        organizations(database, tokens, includes),
+        projects(database, includes) {
     organizations.add_routes(router);
     projects.add_routes(router);
     client.emplace(router, [this](const std::string& token) { return tokens.authenticate(token); });

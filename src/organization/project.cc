@@ -88,6 +88,13 @@ Task<std::optional<Project>> find_project(postgres::Tx& tx, const std::string& i
   co_return read(*row);
 }
 
+Task<std::vector<Project>> find_projects(postgres::Tx& tx, const std::vector<std::string>& ids) {
+  postgres::Result rows = co_await tx.run(sql::project_find_many, postgres::Params::of(ids));
+  std::vector<Project> projects;
+  for (std::size_t i = 0; i < rows.size(); ++i) projects.push_back(read(rows[i]));
+  co_return projects;
+}
+
 Task<std::pair<std::vector<Project>, std::int64_t>> list_projects(postgres::Tx& tx,
                                                                   const std::string& organization_id,
                                                                   const std::vector<std::string>& names,

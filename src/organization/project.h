@@ -33,6 +33,9 @@ json::object encode(const Project& project, const OrganizationAccess& access);
 /// The project; nothing when there is none.
 Task<std::optional<Project>> find_project(postgres::Tx& tx, const std::string& id);
 
+/// The projects with these ids.
+Task<std::vector<Project>> find_projects(postgres::Tx& tx, const std::vector<std::string>& ids);
+
 /// An organization's projects by name and how many match. `names` empty: all; `search` is a part of the name,
 /// without case.
 Task<std::pair<std::vector<Project>, std::int64_t>> list_projects(postgres::Tx& tx,

@@ -4,6 +4,12 @@ SELECT p.id, p.name, p.description, p.is_default, p.created_at, o.name AS organi
   FROM terrane.projects p JOIN terrane.organizations o ON o.id = p.organization_id
  WHERE p.id = $1
 
+-- name: project_find_many
+SELECT p.id, p.name, p.description, p.is_default, p.created_at, o.name AS organization, o.default_execution_mode,
+       (SELECT count(*) FROM terrane.workspaces w WHERE w.project_id = p.id) AS workspace_count
+  FROM terrane.projects p JOIN terrane.organizations o ON o.id = p.organization_id
+ WHERE p.id = ANY ($1::text[]) ORDER BY lower(p.name), p.id
+
 -- name: project_list
 SELECT p.id, p.name, p.description, p.is_default, p.created_at, o.name AS organization, o.default_execution_mode,
        (SELECT count(*) FROM terrane.workspaces w WHERE w.project_id = p.id) AS workspace_count

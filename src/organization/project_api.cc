@@ -1,12 +1,9 @@
-#include "base/text.h"
 #include "organization/organization_api.h"
 #include "organization/project.h"
 #include "postgres/known_commit.h"
 
 namespace terrane::organization {
 namespace {
-
-constexpr std::size_t most_names = 100;
 
 /// The project of the path with the access to its organization. A run reads no projects.
 struct Found {
@@ -33,15 +30,19 @@ Task<Found> require_managed_project(postgres::Tx& tx, const http::Request& reque
   co_return found;
 }
 
-std::vector<std::string> names_of(const http::Request& request) {
-  std::vector<std::string> names;
-  for (std::string_view name : split(request.query.find("filter[names]").value_or(""), ',')) {
-    if (!name.empty()) names.emplace_back(name);
+Task<std::vector<json::object>> load_projects(postgres::Tx& tx, const api::Principal& principal,
+                                              const std::vector<std::string>& ids) {
+  std::vector<json::object> out;
+  if (principal.kind == api::Principal::Kind::run) co_return out;
+  std::map<std::string, OrganizationAccess> access;
+  for (const Project& project : co_await find_projects(tx, ids)) {
+    if (!access.contains(project.organization)) {
+      OrganizationAccess found = co_await access_to_organization(tx, principal, project.organization);
+      access.emplace(project.organization, std::move(found));
+    }
+    if (access[project.organization].read) out.push_back(encode(project, access[project.organization]));
   }
-  if (names.size() > most_names) {
-    throw Error(Code::invalid, "filter[names] may hold at most " + std::to_string(most_names) + " names.");
-  }
-  return names;
+  co_return out;
 }
 
 }  // namespace
@@ -55,20 +56,22 @@ void ProjectApi::add_routes(http::Router& router) {
   router.add({Method::get, "/api/v2/projects/:id", api::bind<&Self::show>(this)});
   router.add({Method::patch, "/api/v2/projects/:id", api::bind<&Self::update>(this), 64 * 1024});
   router.add({Method::del, "/api/v2/projects/:id", api::bind<&Self::remove>(this)});
+  includes_.add_resource("projects", load_projects);
+  includes_.add_relation("projects", "organization", {"organizations"});
 }
 
 Task<http::Response> ProjectApi::list(http::Request& request) {
   refuse_runs(request);
   jsonapi::Page page = api::page(request);
-  std::vector<std::string> names = names_of(request);
-  std::string_view search = request.query.find("q").value_or("");
+  std::vector<std::string> names = api::list_parameter(request, "filter[names]");
+  const std::string search = api::text_parameter(request, "q").value_or("");
   postgres::Tx tx = co_await database_.begin();
   OrganizationAccess access =
       co_await require_organization(tx, api::principal(request), request.parameter("organization"));
   auto [projects, total] = co_await list_projects(tx, access.id, names, search, page);
   json::array data;
   for (const Project& project : projects) data.push_back(encode(project, access));
-  co_return api::answer(200, jsonapi::list_document(std::move(data), page, total, request.path));
+  co_return co_await includes_.answer_list(request, tx, "projects", std::move(data), page, total);
 }
 
 Task<http::Response> ProjectApi::create(http::Request& request) {
@@ -96,7 +99,7 @@ Task<http::Response> ProjectApi::create(http::Request& request) {
 Task<http::Response> ProjectApi::show(http::Request& request) {
   postgres::Tx tx = co_await database_.begin();
   Found found = co_await require_project(tx, request);
-  co_return api::answer(200, jsonapi::document(encode(found.project, found.access)));
+  co_return co_await includes_.answer(request, tx, 200, encode(found.project, found.access));
 }
 
 Task<http::Response> ProjectApi::update(http::Request& request) {

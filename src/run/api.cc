@@ -5,22 +5,6 @@
 #include "run/run_sql.h"
 
 namespace terrane::run {
-namespace {
-
-json::object linkage(std::string_view type, const std::optional<std::string>& id) {
-  if (!id || id->empty()) return {{"data", nullptr}};
-  return {{"data", json::object{{"id", *id}, {"type", type}}}};
-}
-
-json::array id_list(const postgres::Result& rows, std::string_view type) {
-  json::array out;
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    out.push_back(json::object{{"id", rows[i].string("id")}, {"type", type}});
-  return out;
-}
-
-}  // namespace
-
 void Api::add_routes(http::Router& router) {
   using http::Method;
   router.add({Method::post, "/api/v2/runs", api::bind<&Api::create>(this)});
@@ -41,6 +25,7 @@ void Api::add_routes(http::Router& router) {
   router.add({Method::get, "/api/v2/applies/:id", api::bind<&Api::show_apply>(this)});
   router.add({Method::get, "/api/v2/runs/:id/apply", api::bind<&Api::run_apply>(this)});
   router.add({Method::get, "/api/v2/applies/:id/import-list", api::bind<&Api::import_list>(this)});
+  add_includes();
 }
 
 Task<Api::Seen> Api::require(postgres::Tx& tx, const http::Request& request, const std::string& id,
@@ -54,103 +39,104 @@ Task<Api::Seen> Api::require(postgres::Tx& tx, const http::Request& request, con
 }
 
 Task<json::object> Api::document(postgres::Tx& tx, const Seen& seen) {
-  const Run& run = seen.run;
-  const Status status = run.state();
-  json::object out = jsonapi::encode(resource(), &run, run.id.text());
-  json::object& attributes = out["attributes"].as_object();
-  attributes["plan-only"] = run.plan_only;
-  attributes["actions"] = json::object{
-      {"is-cancelable", is_cancelable(status)},
-      {"is-confirmable", is_confirmable(status)},
-      {"is-discardable", is_discardable(status)},
-      {"is-force-cancelable", run.force_cancel_available_at.has_value() && is_executing(status) &&
-                                  *run.force_cancel_available_at <= now()}};
-  attributes["permissions"] =
-      json::object{{"can-apply", seen.access.apply_runs},         {"can-cancel", seen.access.queue_runs},
-                   {"can-comment", seen.access.queue_runs},       {"can-discard", seen.access.apply_runs},
-                   {"can-force-execute", seen.access.apply_runs}, {"can-force-cancel", seen.access.update},
-                   {"can-override-policy-check", false}};
-  attributes["variables"] = nullptr;
-  if (!run.sealed_variables.empty() && seen.access.read_variables) {
-    Secret text = co_await needs_.vault.decrypt("terrane", run.sealed_variables, run.id.text());
-    attributes["variables"] = parse_json(text.reveal());
-  }
-  postgres::Result events = co_await tx.run(sql::run_events, postgres::Params::of(run.id));
-  postgres::Result comments = co_await tx.run(sql::run_comments, postgres::Params::of(run.id));
-  out["relationships"] =
-      json::object{{"workspace", linkage("workspaces", run.workspace)},
-                   {"configuration-version", linkage("configuration-versions", run.configuration_version)},
-                   {"created-by", linkage("users", run.created_by)},
-                   {"confirmed-by", linkage("users", run.confirmed_by)},
-                   {"plan", linkage("plans", run.plan)},
-                   {"apply", linkage("applies", run.apply)},
-                   {"cost-estimate", linkage("cost-estimates", std::nullopt)},
-                   {"policy-checks", json::object{{"data", json::array()}}},
-                   {"task-stages", json::object{{"data", json::array()}}},
-                   {"run-events", json::object{{"data", id_list(events, "run-events")}}},
-                   {"comments", json::object{{"data", id_list(comments, "comments")}}}};
-  out["links"] = json::object{{"self", "/api/v2/runs/" + run.id.text()}};
-  co_return out;
+  std::vector<Seen> one{seen};
+  std::vector<json::object> out = co_await documents(tx, one);
+  co_return std::move(out.front());
 }
 
-Task<json::array> Api::included(postgres::Tx& tx, const Seen& seen, const std::set<std::string>& wanted) {
-  json::array out;
-  if (wanted.contains("workspace")) out.push_back(workspace::document(seen.workspace, seen.access));
-  if (wanted.contains("plan")) {
-    json::object plan = co_await plan_document(tx, seen.run.plan, seen);
-    out.push_back(std::move(plan));
+namespace {
+
+json::object actions(const Run& run) {
+  const Status status = run.state();
+  return {{"is-cancelable", is_cancelable(status)},
+          {"is-confirmable", is_confirmable(status)},
+          {"is-discardable", is_discardable(status)},
+          {"is-force-cancelable", run.force_cancel_available_at.has_value() && is_executing(status) &&
+                                      *run.force_cancel_available_at <= now()}};
+}
+
+json::object permissions(const organization::WorkspaceAccess& access) {
+  return {{"can-apply", access.apply_runs},         {"can-cancel", access.queue_runs},
+          {"can-comment", access.queue_runs},       {"can-discard", access.apply_runs},
+          {"can-force-execute", access.apply_runs}, {"can-force-cancel", access.update},
+          {"can-override-policy-check", false}};
+}
+
+/// What a run has many of, as resource identifiers.
+struct Links {
+  json::array events, comments;
+};
+
+json::object relationships(const Run& run, Links links) {
+  return {{"workspace", linkage("workspaces", run.workspace)},
+          {"configuration-version", linkage("configuration-versions", run.configuration_version)},
+          {"created-by", linkage("users", run.created_by)},
+          {"confirmed-by", linkage("users", run.confirmed_by)},
+          {"plan", linkage("plans", run.plan)},
+          {"apply", linkage("applies", run.apply)},
+          {"cost-estimate", linkage("cost-estimates", std::nullopt)},
+          {"policy-checks", json::object{{"data", json::array()}}},
+          {"task-stages", json::object{{"data", json::array()}}},
+          {"run-events", json::object{{"data", std::move(links.events)}}},
+          {"comments", json::object{{"data", std::move(links.comments)}}}};
+}
+
+}  // namespace
+
+Task<std::vector<json::object>> Api::documents(postgres::Tx& tx, const std::vector<Seen>& runs) {
+  Ids ids;
+  for (const Seen& seen : runs) ids.push_back(seen.run.id.text());
+  postgres::Result rows = co_await tx.run(sql::run_links, postgres::Params::of(ids));
+  std::map<std::string, Links> links;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string type = rows[i].string("type");
+    Links& own = links[rows[i].string("run_id")];
+    json::array& list = type == "comments" ? own.comments : own.events;
+    list.push_back(json::object{{"id", rows[i].string("id")}, {"type", type}});
   }
-  if (wanted.contains("apply")) {
-    json::object apply = co_await apply_document(tx, seen.run.apply, seen);
-    out.push_back(std::move(apply));
-  }
-  if (wanted.contains("created_by") && seen.run.created_by) {
-    std::vector<std::string> ids{*seen.run.created_by};
-    postgres::Result users = co_await tx.run(sql::run_include_users, postgres::Params::of(ids));
-    for (std::size_t i = 0; i < users.size(); ++i) {
-      out.push_back(json::object{
-          {"id", users[i].string("id")},
-          {"type", "users"},
-          {"attributes", json::object{{"username", users[i].string("username")},
-                                      {"is-service-account", users[i].boolean("is_service_account")}}}});
+  std::vector<json::object> out;
+  for (const Seen& seen : runs) {
+    const Run& run = seen.run;
+    json::object shown = jsonapi::encode(resource(), &run, run.id.text());
+    json::object& attributes = shown["attributes"].as_object();
+    attributes["plan-only"] = run.plan_only;
+    attributes["actions"] = actions(run);
+    attributes["permissions"] = permissions(seen.access);
+    attributes["variables"] = nullptr;
+    if (!run.sealed_variables.empty() && seen.access.read_variables) {
+      Secret text = co_await needs_.vault.decrypt("terrane", run.sealed_variables, run.id.text());
+      attributes["variables"] = parse_json(text.reveal());
     }
+    shown["relationships"] = relationships(run, std::move(links[run.id.text()]));
+    shown["links"] = json::object{{"self", "/api/v2/runs/" + run.id.text()}};
+    out.push_back(std::move(shown));
   }
   co_return out;
 }
 
 Task<http::Response> Api::show(http::Request& request) {
-  std::set<std::string> wanted =
-      api::includes(request, {"workspace", "plan", "apply", "created_by", "task_stages",
-                              "configuration_version", "configuration_version.ingress_attributes",
-                              "cost_estimate", "policy_checks", "comments", "run_events"});
   postgres::Tx tx = co_await needs_.database.begin();
   Seen seen = co_await require(tx, request, request.parameter("id"), workspace::RowLock::no);
   json::object shown = co_await document(tx, seen);
-  json::array others = co_await included(tx, seen, wanted);
-  co_return api::answer(200, jsonapi::document(std::move(shown), std::move(others)));
+  co_return co_await needs_.includes.answer(request, tx, 200, std::move(shown));
 }
 
 Task<http::Response> Api::list(http::Request& request) {
   jsonapi::Page page = api::page(request);
   postgres::Tx tx = co_await needs_.database.begin();
   auto place = co_await workspace::require(tx, api::principal(request), request.parameter("id"));
-  std::optional<std::vector<std::string>> statuses;
-  if (auto given = request.query.find("filter[status]"); given && !given->empty()) {
-    statuses.emplace();
-    for (std::string_view part : split(*given, ',')) statuses->emplace_back(part);
-  }
+  std::optional<std::vector<std::string>> statuses = api::opt_list_parameter(request, "filter[status]");
   postgres::Result rows = co_await tx.run(
       sql::run_list, postgres::Params::of(place.workspace.id, statuses, page.size, page.offset()));
   postgres::Result count =
       co_await tx.run(sql::run_count, postgres::Params::of(place.workspace.id, statuses));
+  std::vector<Seen> runs;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    runs.push_back({run_from_row(rows[i]), place.workspace, place.access});
   json::array data;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    Seen seen{run_from_row(rows[i]), place.workspace, place.access};
-    json::object shown = co_await document(tx, seen);
-    data.push_back(std::move(shown));
-  }
-  co_return api::answer(
-      200, jsonapi::list_document(std::move(data), page, count[0].integer("total"), request.path));
+  for (json::object& shown : co_await documents(tx, runs)) data.push_back(std::move(shown));
+  co_return co_await needs_.includes.answer_list(request, tx, resource().type, std::move(data), page,
+                                                 count[0].integer("total"));
 }
 
 Task<> Api::add_comment(postgres::Tx& tx, http::Request& request, const Seen& seen,
@@ -249,24 +235,6 @@ Task<http::Response> Api::force_cancel(http::Request& request) {
   response.status = 202;
   co_return response;
 }
-
-namespace {
-
-json::object event_document(const postgres::Row& row) {
-  // Nodes and the platform itself act too, but are no users.
-  std::optional<std::string> actor = row.opt_string("actor_id");
-  if (actor && !actor->starts_with("user-")) actor.reset();
-  return {{"id", row.string("id")},
-          {"type", "run-events"},
-          {"attributes",
-           json::object{{"action", row.string("action")},
-                        {"description",
-                         row.is_null("description") ? json::value() : json::value(row.string("description"))},
-                        {"created-at", iso8601(row.time("created_at"))}}},
-          {"relationships", json::object{{"actor", linkage("users", actor)}}}};
-}
-
-}  // namespace
 
 Task<http::Response> Api::events(http::Request& request) {
   postgres::Tx tx = co_await needs_.database.begin();

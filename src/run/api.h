@@ -1,8 +1,10 @@
 #pragma once
+#include <map>
 #include <set>
 #include <string>
 
 #include "api/api.h"
+#include "api/includes.h"
 #include "object/archivist_client.h"
 #include "object/object.h"
 #include "postgres/database.h"
@@ -10,6 +12,11 @@
 #include "vault_client/vault.h"
 
 namespace terrane::run {
+
+/// A relationship to one resource, or to none.
+json::object linkage(std::string_view type, const std::optional<std::string>& id);
+/// The resource object of a run event's row.
+json::object event_document(const postgres::Row& row);
 
 /// Endpoints of runs, their actions and events, plans and applies.
 class Api {
@@ -20,6 +27,7 @@ class Api {
     vault_client::Vault& vault;
     const object::UrlSigner& urls;
     std::string origin;  ///< https://host[:port]
+    api::Includes& includes;
   };
   explicit Api(Needs needs) : needs_(std::move(needs)) {}
   void add_routes(http::Router& router);
@@ -54,10 +62,26 @@ class Api {
   Task<http::Response> run_apply(http::Request& request);
   Task<http::Response> import_list(http::Request& request);
 
+  /// The resource objects of runs; what they have many of is read by one statement for all.
+  Task<std::vector<json::object>> documents(postgres::Tx& tx, const std::vector<Seen>& runs);
   Task<json::object> document(postgres::Tx& tx, const Seen& seen);
-  Task<json::object> plan_document(postgres::Tx& tx, const std::string& id, const Seen& seen);
-  Task<json::object> apply_document(postgres::Tx& tx, const std::string& id, const Seen& seen);
-  Task<json::array> included(postgres::Tx& tx, const Seen& seen, const std::set<std::string>& wanted);
+  Task<json::object> plan_document(postgres::Tx& tx, const std::string& id);
+  Task<json::object> apply_document(postgres::Tx& tx, const std::string& id);
+  json::object plan_document(const PhaseRecord& plan) const;
+  Task<std::vector<json::object>> apply_documents(postgres::Tx& tx, const std::vector<PhaseRecord>& applies);
+
+  using Ids = std::vector<std::string>;
+  void add_includes();
+  /// Those of the runs that the principal may see.
+  Task<std::vector<Seen>> find_visible(postgres::Tx& tx, const api::Principal& principal, const Ids& ids);
+  Task<std::set<std::string>> visible_ids(postgres::Tx& tx, const api::Principal& principal, const Ids& ids);
+  Task<std::vector<json::object>> load(postgres::Tx& tx, const api::Principal& principal, const Ids& ids);
+  Task<std::vector<json::object>> load_plans(postgres::Tx& tx, const api::Principal& principal,
+                                             const Ids& ids);
+  Task<std::vector<json::object>> load_applies(postgres::Tx& tx, const api::Principal& principal,
+                                               const Ids& ids);
+  Task<std::vector<json::object>> load_events(postgres::Tx& tx, const api::Principal& principal,
+                                              const Ids& ids);
   Task<http::Response> answer_with(http::Request& request, Id<Run> id, int status);
   Task<http::Response> json_of(postgres::Tx& tx, const std::string& plan, const Seen& seen);
   Task<> add_comment(postgres::Tx& tx, http::Request& request, const Seen& seen, const json::object& body);

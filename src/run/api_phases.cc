@@ -21,52 +21,71 @@ std::string run_of(const std::string& phase_id) { return "run-" + phase_id.subst
 
 }  // namespace
 
-Task<json::object> Api::plan_document(postgres::Tx& tx, const std::string& id, const Seen& seen) {
-  std::optional<PhaseRecord> plan = co_await find_plan(tx, id);
-  if (!plan) throw Error(Code::not_found, "");
-  json::object attributes = counts(*plan);
-  attributes["has-changes"] = plan->has_changes;
-  attributes["generated-configuration"] = plan->generated_configuration;
+json::object Api::plan_document(const PhaseRecord& plan) const {
+  json::object attributes = counts(plan);
+  attributes["has-changes"] = plan.has_changes;
+  attributes["generated-configuration"] = plan.generated_configuration;
   attributes["permissions"] = json::object{{"can-export", false}};
   attributes["actions"] = json::object{{"is-exportable", false}};
   attributes["log-read-url"] =
-      needs_.origin + needs_.urls.path(object::Access::log, Id<Object>(plan->log), object::log_life);
-  json::object out{{"id", plan->id}, {"type", "plans"}, {"attributes", std::move(attributes)}};
+      needs_.origin + needs_.urls.path(object::Access::log, Id<Object>(plan.log), object::log_life);
+  json::object out{{"id", plan.id}, {"type", "plans"}, {"attributes", std::move(attributes)}};
   out["relationships"] = json::object{{"state-versions", json::object{{"data", json::array()}}}};
-  out["links"] = json::object{{"self", "/api/v2/plans/" + plan->id},
-                              {"json-output", "/api/v2/plans/" + plan->id + "/json-output"}};
-  co_return out;
+  out["links"] = json::object{{"self", "/api/v2/plans/" + plan.id},
+                              {"json-output", "/api/v2/plans/" + plan.id + "/json-output"}};
+  return out;
 }
 
-Task<json::object> Api::apply_document(postgres::Tx& tx, const std::string& id, const Seen& seen) {
+Task<json::object> Api::plan_document(postgres::Tx& tx, const std::string& id) {
+  std::optional<PhaseRecord> plan = co_await find_plan(tx, id);
+  if (!plan) throw Error(Code::not_found, "");
+  co_return plan_document(*plan);
+}
+
+Task<std::vector<json::object>> Api::apply_documents(postgres::Tx& tx,
+                                                     const std::vector<PhaseRecord>& applies) {
+  Ids ids;
+  for (const PhaseRecord& apply : applies) ids.push_back(apply.id);
+  postgres::Result rows = co_await tx.run(sql::apply_state_versions, postgres::Params::of(ids));
+  std::map<std::string, json::array> states;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    json::object identifier{{"id", rows[i].string("id")}, {"type", "state-versions"}};
+    states[rows[i].string("apply_id")].push_back(std::move(identifier));
+  }
+  std::vector<json::object> documents;
+  for (const PhaseRecord& apply : applies) {
+    json::object attributes = counts(apply);
+    attributes["has-import-list"] = apply.import_list.has_value() && !apply.import_list->empty();
+    attributes["log-read-url"] =
+        needs_.origin + needs_.urls.path(object::Access::log, Id<Object>(apply.log), object::log_life);
+    json::object out{{"id", apply.id}, {"type", "applies"}, {"attributes", std::move(attributes)}};
+    out["relationships"] =
+        json::object{{"state-versions", json::object{{"data", std::move(states[apply.id])}}}};
+    out["links"] = json::object{{"self", "/api/v2/applies/" + apply.id}};
+    documents.push_back(std::move(out));
+  }
+  co_return documents;
+}
+
+Task<json::object> Api::apply_document(postgres::Tx& tx, const std::string& id) {
   std::optional<PhaseRecord> apply = co_await find_apply(tx, id);
   if (!apply) throw Error(Code::not_found, "");
-  json::object attributes = counts(*apply);
-  attributes["has-import-list"] = apply->import_list.has_value() && !apply->import_list->empty();
-  attributes["log-read-url"] =
-      needs_.origin + needs_.urls.path(object::Access::log, Id<Object>(apply->log), object::log_life);
-  postgres::Result states = co_await tx.run(sql::apply_state_versions, postgres::Params::of(apply->id));
-  json::array data;
-  for (std::size_t i = 0; i < states.size(); ++i)
-    data.push_back(json::object{{"id", states[i].string("id")}, {"type", "state-versions"}});
-  json::object out{{"id", apply->id}, {"type", "applies"}, {"attributes", std::move(attributes)}};
-  out["relationships"] = json::object{{"state-versions", json::object{{"data", std::move(data)}}}};
-  out["links"] = json::object{{"self", "/api/v2/applies/" + apply->id}};
-  co_return out;
+  std::vector<json::object> one = co_await apply_documents(tx, {*std::move(apply)});
+  co_return std::move(one.front());
 }
 
 Task<http::Response> Api::show_plan(http::Request& request) {
   postgres::Tx tx = co_await needs_.database.begin();
   Seen seen = co_await require(tx, request, run_of(request.parameter("id")), workspace::RowLock::no);
-  json::object shown = co_await plan_document(tx, request.parameter("id"), seen);
-  co_return api::answer(200, jsonapi::document(std::move(shown)));
+  json::object shown = co_await plan_document(tx, request.parameter("id"));
+  co_return co_await needs_.includes.answer(request, tx, 200, std::move(shown));
 }
 
 Task<http::Response> Api::run_plan(http::Request& request) {
   postgres::Tx tx = co_await needs_.database.begin();
   Seen seen = co_await require(tx, request, request.parameter("id"), workspace::RowLock::no);
-  json::object shown = co_await plan_document(tx, seen.run.plan, seen);
-  co_return api::answer(200, jsonapi::document(std::move(shown)));
+  json::object shown = co_await plan_document(tx, seen.run.plan);
+  co_return co_await needs_.includes.answer(request, tx, 200, std::move(shown));
 }
 
 Task<http::Response> Api::json_of(postgres::Tx& tx, const std::string& id, const Seen& seen) {
@@ -101,15 +120,15 @@ Task<http::Response> Api::run_plan_json(http::Request& request) {
 Task<http::Response> Api::show_apply(http::Request& request) {
   postgres::Tx tx = co_await needs_.database.begin();
   Seen seen = co_await require(tx, request, run_of(request.parameter("id")), workspace::RowLock::no);
-  json::object shown = co_await apply_document(tx, request.parameter("id"), seen);
-  co_return api::answer(200, jsonapi::document(std::move(shown)));
+  json::object shown = co_await apply_document(tx, request.parameter("id"));
+  co_return co_await needs_.includes.answer(request, tx, 200, std::move(shown));
 }
 
 Task<http::Response> Api::run_apply(http::Request& request) {
   postgres::Tx tx = co_await needs_.database.begin();
   Seen seen = co_await require(tx, request, request.parameter("id"), workspace::RowLock::no);
-  json::object shown = co_await apply_document(tx, seen.run.apply, seen);
-  co_return api::answer(200, jsonapi::document(std::move(shown)));
+  json::object shown = co_await apply_document(tx, seen.run.apply);
+  co_return co_await needs_.includes.answer(request, tx, 200, std::move(shown));
 }
 
 Task<http::Response> Api::import_list(http::Request& request) {

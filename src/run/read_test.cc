@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "run/testing_stage.h"
+#include "user/user_api.h"
 
 namespace terrane::run {
 namespace {
@@ -90,6 +91,10 @@ TEST(RunRead, QueueAndCapacityOfAnOrganization) {
 
 TEST(RunRead, IncludesWhatIsAskedFor) {
   run([](Stage& stage) -> Task<> {
+    workspace::Api workspaces(stage.database, stage.includes);
+    workspaces.add_routes(stage.router);
+    user::UserApi users(stage.database, stage.tokens, stage.includes);
+    users.add_routes(stage.router);
     std::string id = co_await stage.make_run();
     TestAnswer shown = co_await stage.get("/api/v2/runs/" + id + "?include=workspace,plan,apply,created_by");
     std::vector<std::pair<std::string, std::string>> included;

@@ -21,6 +21,11 @@ UPDATE terrane.runs SET answered_at = now() WHERE id = $1 AND answered_at IS NUL
 SELECT r.*, p.id AS plan_id, a.id AS apply_id
   FROM terrane.runs r JOIN terrane.plans p ON p.run_id = r.id JOIN terrane.applies a ON a.run_id = r.id WHERE r.id = $1
 
+-- name: run_find_many
+SELECT r.*, p.id AS plan_id, a.id AS apply_id
+  FROM terrane.runs r JOIN terrane.plans p ON p.run_id = r.id JOIN terrane.applies a ON a.run_id = r.id
+ WHERE r.id = ANY ($1::text[]) ORDER BY r.position DESC
+
 -- name: run_lock_row
 SELECT id FROM terrane.runs WHERE id = $1 FOR UPDATE
 
@@ -51,6 +56,9 @@ SELECT * FROM terrane.run_events WHERE run_id = $1 ORDER BY created_at, id
 -- name: run_event_find
 SELECT * FROM terrane.run_events WHERE id = $1
 
+-- name: run_event_find_many
+SELECT * FROM terrane.run_events WHERE id = ANY ($1::text[]) ORDER BY created_at, id
+
 -- name: run_trace_insert
 INSERT INTO terrane.run_trace (run_id, who, what, detail) VALUES ($1, $2, $3, $4)
 
@@ -60,8 +68,12 @@ SELECT at, who, what, detail FROM terrane.run_trace WHERE run_id = $1 ORDER BY i
 -- name: run_comment_insert
 INSERT INTO terrane.comments (id, run_id, body, created_by) VALUES ($1, $2, $3, $4)
 
--- name: run_comments
-SELECT id FROM terrane.comments WHERE run_id = $1 ORDER BY created_at
+-- What runs have many of, as the members of their relationships.
+-- name: run_links
+SELECT run_id, id, 'run-events' AS type, created_at FROM terrane.run_events WHERE run_id = ANY ($1::text[])
+UNION ALL
+SELECT run_id, id, 'comments' AS type, created_at FROM terrane.comments WHERE run_id = ANY ($1::text[])
+ ORDER BY created_at, id
 
 -- name: run_set_confirmed_by
 UPDATE terrane.runs SET confirmed_by = $2 WHERE id = $1
@@ -114,11 +126,11 @@ INSERT INTO terrane.plans (id, run_id, log_id, status_timestamps) VALUES ($1, $2
 -- name: apply_insert
 INSERT INTO terrane.applies (id, run_id, log_id, status_timestamps) VALUES ($1, $2, $3, '{}')
 
--- name: plan_find
-SELECT * FROM terrane.plans WHERE id = $1
+-- name: plan_find_many
+SELECT * FROM terrane.plans WHERE id = ANY ($1::text[]) ORDER BY id
 
--- name: apply_find
-SELECT * FROM terrane.applies WHERE id = $1
+-- name: apply_find_many
+SELECT * FROM terrane.applies WHERE id = ANY ($1::text[]) ORDER BY id
 
 -- name: plan_set_status
 UPDATE terrane.plans SET status = $2,
@@ -146,11 +158,11 @@ UPDATE terrane.plans SET log_segments = log_segments + 1 WHERE run_id = $1 RETUR
 UPDATE terrane.applies SET log_segments = log_segments + 1 WHERE run_id = $1 RETURNING log_segments, log_id
 
 -- name: apply_state_versions
-SELECT s.id FROM terrane.state_versions s JOIN terrane.applies a ON a.run_id = s.run_id
- WHERE a.id = $1 AND s.status = 'finalized' AND NOT s.recovered ORDER BY s.position DESC LIMIT 100
-
--- name: run_include_users
-SELECT id, username, is_service_account FROM terrane.users WHERE id = ANY ($1::text[])
+SELECT a.id AS apply_id, s.id
+  FROM terrane.applies a CROSS JOIN LATERAL (
+       SELECT v.id, v.position FROM terrane.state_versions v
+        WHERE v.run_id = a.run_id AND v.status = 'finalized' AND NOT v.recovered ORDER BY v.position DESC LIMIT 100) s
+ WHERE a.id = ANY ($1::text[]) ORDER BY s.position DESC
 
 -- name: run_engine_of
 SELECT engine FROM terrane.terraform_versions WHERE version = $1

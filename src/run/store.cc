@@ -70,6 +70,13 @@ Task<std::optional<Run>> find(postgres::Tx& tx, const std::string& id) {
   co_return run_from_row(*row);
 }
 
+Task<std::vector<Run>> find_runs(postgres::Tx& tx, const std::vector<std::string>& ids) {
+  postgres::Result rows = co_await tx.run(sql::run_find_many, postgres::Params::of(ids));
+  std::vector<Run> runs;
+  for (std::size_t i = 0; i < rows.size(); ++i) runs.push_back(run_from_row(rows[i]));
+  co_return runs;
+}
+
 Task<std::optional<Run>> find_locked(postgres::Tx& tx, const std::string& id) {
   co_await tx.run(sql::run_lock_row, postgres::Params::of(id));
   co_return co_await find(tx, id);
@@ -136,18 +143,30 @@ PhaseChange phase_change(Event event, Status from) {
 
 }  // namespace
 
+Task<std::vector<PhaseRecord>> find_plans(postgres::Tx& tx, const std::vector<std::string>& ids) {
+  postgres::Result rows = co_await tx.run(sql::plan_find_many, postgres::Params::of(ids));
+  std::vector<PhaseRecord> plans;
+  for (std::size_t i = 0; i < rows.size(); ++i) plans.push_back(phase_from_row(rows[i], true));
+  co_return plans;
+}
+
+Task<std::vector<PhaseRecord>> find_applies(postgres::Tx& tx, const std::vector<std::string>& ids) {
+  postgres::Result rows = co_await tx.run(sql::apply_find_many, postgres::Params::of(ids));
+  std::vector<PhaseRecord> applies;
+  for (std::size_t i = 0; i < rows.size(); ++i) applies.push_back(phase_from_row(rows[i], false));
+  co_return applies;
+}
+
 Task<std::optional<PhaseRecord>> find_plan(postgres::Tx& tx, const std::string& id) {
-  postgres::Result result = co_await tx.run(sql::plan_find, postgres::Params::of(id));
-  std::optional<postgres::Row> row = result.one();
-  if (!row) co_return std::nullopt;
-  co_return phase_from_row(*row, true);
+  std::vector<PhaseRecord> found = co_await find_plans(tx, {id});
+  if (found.empty()) co_return std::nullopt;
+  co_return std::move(found.front());
 }
 
 Task<std::optional<PhaseRecord>> find_apply(postgres::Tx& tx, const std::string& id) {
-  postgres::Result result = co_await tx.run(sql::apply_find, postgres::Params::of(id));
-  std::optional<postgres::Row> row = result.one();
-  if (!row) co_return std::nullopt;
-  co_return phase_from_row(*row, false);
+  std::vector<PhaseRecord> found = co_await find_applies(tx, {id});
+  if (found.empty()) co_return std::nullopt;
+  co_return std::move(found.front());
 }
 
 Task<> trace(postgres::Tx& tx, const std::string& run, std::string_view who, std::string_view what,

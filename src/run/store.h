@@ -13,8 +13,12 @@ Task<std::optional<Run>> find(postgres::Tx& tx, const std::string& id);
 /// The same with the run's row locked until the transaction ends. Locks are taken in the order workspace,
 /// run, job, everywhere.
 Task<std::optional<Run>> find_locked(postgres::Tx& tx, const std::string& id);
+/// The runs with these ids, the newest first.
+Task<std::vector<Run>> find_runs(postgres::Tx& tx, const std::vector<std::string>& ids);
 Run run_from_row(const postgres::Row& row);
 
+Task<std::vector<PhaseRecord>> find_plans(postgres::Tx& tx, const std::vector<std::string>& ids);
+Task<std::vector<PhaseRecord>> find_applies(postgres::Tx& tx, const std::vector<std::string>& ids);
 Task<std::optional<PhaseRecord>> find_plan(postgres::Tx& tx, const std::string& id);
 Task<std::optional<PhaseRecord>> find_apply(postgres::Tx& tx, const std::string& id);
 

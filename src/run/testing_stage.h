@@ -37,7 +37,7 @@ struct Stage : state::test::Stage {
 
   Stage(net::Executor on, const testing::TestDatabase& at)
       : state::test::Stage(on, at),
-        runs({on, database, vault, urls, state::test::origin}),
+        runs({on, database, vault, urls, state::test::origin, includes}),
         jobs({on, database, vault, archivist, tokens, urls, "terrane.test:9443", {}}),
         scheduler(on, database, false),
         stop(on) {

@@ -16,7 +16,7 @@ const std::string current_outputs = "/api/v2/workspaces/ws-1/current-state-versi
 struct Stage : test::Stage {
   Api states;
   Stage(net::Executor on, const testing::TestDatabase& at)
-      : test::Stage(on, at), states({database, archivist, vault, urls, test::origin}) {
+      : test::Stage(on, at), states({database, archivist, vault, urls, test::origin, includes}) {
     states.add_routes(router);
   }
   /// Adds a state as a run's shim does; returns its id.

@@ -30,13 +30,17 @@ const jsonapi::Resource& resource() {
   return table;
 }
 
+StateVersion from_row(const postgres::Row& row) {
+  StateVersion version = jsonapi::from_row<StateVersion>(resource(), row);
+  version.id = Id<StateVersion>(row.string("id"));
+  return version;
+}
+
 Task<std::optional<StateVersion>> find(postgres::Tx& tx, const std::string& id) {
   postgres::Result result = co_await tx.run(sql::state_version_find, postgres::Params::of(id));
   std::optional<postgres::Row> row = result.one();
   if (!row) co_return std::nullopt;
-  StateVersion version = jsonapi::from_row<StateVersion>(resource(), *row);
-  version.id = Id<StateVersion>(row->string("id"));
-  co_return version;
+  co_return from_row(*row);
 }
 
 Verdict judge(const std::optional<Identity>& current, const Identity& given, bool force) {
@@ -54,9 +58,7 @@ Task<std::optional<StateVersion>> of_object(postgres::Tx& tx, const std::string&
   postgres::Result result = co_await tx.run(sql::state_version_of_object, postgres::Params::of(object));
   std::optional<postgres::Row> row = result.one();
   if (!row) co_return std::nullopt;
-  StateVersion version = jsonapi::from_row<StateVersion>(resource(), *row);
-  version.id = Id<StateVersion>(row->string("id"));
-  co_return version;
+  co_return from_row(*row);
 }
 
 /// What follows from a version becoming the current one.
@@ -159,8 +161,8 @@ Task<> store_parsed(postgres::Database& database, vault_client::Vault& vault,
   for (std::size_t i = 0; i < parsed.outputs.size(); ++i) {
     const ParsedOutput& output = parsed.outputs[i];
     co_await tx.run(sql::state_output_insert,
-                    postgres::Params::of(ids[i], state_version, output.name, output.sensitive,
-                                         output.type, output.detailed_type, sealed[i]));
+                    postgres::Params::of(ids[i], state_version, output.name, output.sensitive, output.type,
+                                         output.detailed_type, sealed[i]));
   }
   std::optional<std::string> note;
   if (!parsed.note.empty()) note = parsed.note;

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "api/includes.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/time.h"
@@ -46,6 +47,8 @@ constexpr std::int64_t inline_limit = 16LL * 1024 * 1024;
 constexpr std::int64_t upload_limit = 2LL * 1024 * 1024 * 1024;
 
 const jsonapi::Resource& resource();
+/// The version of a row of the statements that find versions.
+StateVersion from_row(const postgres::Row& row);
 Task<std::optional<StateVersion>> find(postgres::Tx& tx, const std::string& id);
 
 /// What a serial, lineage and md5 mean beside the current version; pure.
@@ -115,6 +118,7 @@ class Api {
     vault_client::Vault& vault;
     const object::UrlSigner& urls;
     std::string origin;
+    api::Includes& includes;
   };
   explicit Api(Needs needs) : needs_(std::move(needs)) {}
   void add_routes(http::Router& router);
@@ -129,9 +133,17 @@ class Api {
   Task<http::Response> output(http::Request& request);
   Task<http::Response> download(http::Request& request);
 
-  json::object document(const StateVersion& version, const json::array& outputs, bool may_upload) const;
+  json::object document(const StateVersion& version, json::array outputs, bool may_upload) const;
   Task<json::object> full_document(postgres::Tx& tx, const StateVersion& version, bool may_upload);
   Task<json::array> output_documents(postgres::Tx& tx, const std::string& state_version, bool reveal);
+  Task<json::array> output_documents(const postgres::Result& rows, bool reveal);
+  /// Resource objects of versions for which `may_upload` says whether the upload URL is shown.
+  Task<std::vector<json::object>> documents(postgres::Tx& tx, const std::vector<StateVersion>& versions,
+                                            bool may_upload);
+  Task<std::vector<json::object>> load(postgres::Tx& tx, const api::Principal& principal,
+                                       const std::vector<std::string>& ids);
+  Task<std::vector<json::object>> load_outputs(postgres::Tx& tx, const api::Principal& principal,
+                                               const std::vector<std::string>& ids);
 
   Needs needs_;
   int decoding_ = 0;

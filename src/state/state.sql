@@ -1,6 +1,9 @@
 -- name: state_version_find
 SELECT * FROM terrane.state_versions WHERE id = $1
 
+-- name: state_version_find_many
+SELECT * FROM terrane.state_versions WHERE id = ANY ($1::text[]) ORDER BY position DESC
+
 -- name: state_version_list
 SELECT s.*, count(*) OVER () AS total FROM terrane.state_versions s
  WHERE s.workspace_id = $1 AND s.status <> 'discarded' AND ($4::text IS NULL OR s.status = $4::text)
@@ -53,6 +56,13 @@ VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7) ON CONFLICT (state_version_id, name) 
 
 -- name: state_outputs
 SELECT * FROM terrane.state_version_outputs WHERE state_version_id = $1 ORDER BY name
+
+-- name: state_output_find_many
+SELECT o.*, s.workspace_id FROM terrane.state_version_outputs o JOIN terrane.state_versions s ON s.id = o.state_version_id
+ WHERE o.id = ANY ($1::text[]) ORDER BY o.state_version_id, o.name
+
+-- name: state_output_ids
+SELECT id, state_version_id FROM terrane.state_version_outputs WHERE state_version_id = ANY ($1::text[]) ORDER BY name
 
 -- name: state_output_find
 SELECT o.*, s.workspace_id FROM terrane.state_version_outputs o JOIN terrane.state_versions s ON s.id = o.state_version_id WHERE o.id = $1

@@ -67,9 +67,21 @@ void Api::add_routes(http::Router& router) {
   router.add({Method::get, "/api/v2/state-versions/:id/outputs", api::bind<&Api::outputs>(this)});
   router.add({Method::get, "/api/v2/state-versions/:id/download", api::bind<&Api::download>(this)});
   router.add({Method::get, "/api/v2/state-version-outputs/:id", api::bind<&Api::output>(this)});
+  api::Includes& includes = needs_.includes;
+  using Ids = std::vector<std::string>;
+  includes.add_resource("state-versions", [this](postgres::Tx& tx, const api::Principal& principal,
+                                                 const Ids& ids) { return load(tx, principal, ids); });
+  includes.add_resource("state-version-outputs",
+                        [this](postgres::Tx& tx, const api::Principal& principal, const Ids& ids) {
+                          return load_outputs(tx, principal, ids);
+                        });
+  includes.add_relation("state-versions", "outputs", {"state-version-outputs"});
+  includes.add_relation("state-versions", "run", {"runs"});
+  includes.add_relation("state-versions", "created_by", {"users"});
+  includes.add_relation("state-versions", "workspace", {"workspaces"});
 }
 
-json::object Api::document(const StateVersion& version, const json::array& outputs, bool may_upload) const {
+json::object Api::document(const StateVersion& version, json::array outputs, bool may_upload) const {
   json::object out = jsonapi::encode(resource(), &version, version.id.text());
   json::object& attributes = out["attributes"].as_object();
   auto url = [&](object::Access access, const std::string& object) {
@@ -83,10 +95,6 @@ json::object Api::document(const StateVersion& version, const json::array& outpu
     if (version.json_object)
       attributes["hosted-json-state-upload-url"] = url(object::Access::write, *version.json_object);
   }
-  json::array output_ids;
-  for (const json::value& output : outputs) {
-    output_ids.push_back(json::object{{"id", output.at("id")}, {"type", "state-version-outputs"}});
-  }
   auto link = [](std::string_view type, const std::optional<std::string>& id) {
     return json::object{
         {"data", id ? json::value(json::object{{"id", *id}, {"type", type}}) : json::value()}};
@@ -94,13 +102,17 @@ json::object Api::document(const StateVersion& version, const json::array& outpu
   out["relationships"] = json::object{{"workspace", link("workspaces", version.workspace)},
                                       {"run", link("runs", version.run)},
                                       {"created-by", link("users", version.created_by)},
-                                      {"outputs", json::object{{"data", std::move(output_ids)}}}};
+                                      {"outputs", json::object{{"data", std::move(outputs)}}}};
   out["links"] = json::object{{"self", "/api/v2/state-versions/" + version.id.text()}};
   return out;
 }
 
 Task<json::array> Api::output_documents(postgres::Tx& tx, const std::string& state_version, bool reveal) {
   postgres::Result rows = co_await tx.run(sql::state_outputs, postgres::Params::of(state_version));
+  co_return co_await output_documents(rows, reveal);
+}
+
+Task<json::array> Api::output_documents(const postgres::Result& rows, bool reveal) {
   std::vector<vault_client::Cipher> ciphers;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (reveal || !rows[i].boolean("sensitive"))
@@ -128,8 +140,54 @@ Task<json::array> Api::output_documents(postgres::Tx& tx, const std::string& sta
 }
 
 Task<json::object> Api::full_document(postgres::Tx& tx, const StateVersion& version, bool may_upload) {
-  json::array outputs = co_await output_documents(tx, version.id.text(), false);
-  co_return document(version, outputs, may_upload);
+  std::vector<json::object> one = co_await documents(tx, {version}, may_upload);
+  co_return std::move(one.front());
+}
+
+Task<std::vector<json::object>> Api::documents(postgres::Tx& tx, const std::vector<StateVersion>& versions,
+                                               bool may_upload) {
+  std::vector<std::string> ids;
+  for (const StateVersion& version : versions) ids.push_back(version.id.text());
+  postgres::Result rows = co_await tx.run(sql::state_output_ids, postgres::Params::of(ids));
+  std::map<std::string, json::array> outputs;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    json::object identifier{{"id", rows[i].string("id")}, {"type", "state-version-outputs"}};
+    outputs[rows[i].string("state_version_id")].push_back(std::move(identifier));
+  }
+  std::vector<json::object> out;
+  for (const StateVersion& version : versions)
+    out.push_back(document(version, std::move(outputs[version.id.text()]), may_upload));
+  co_return out;
+}
+
+Task<std::vector<json::object>> Api::load(postgres::Tx& tx, const api::Principal& principal,
+                                          const std::vector<std::string>& ids) {
+  postgres::Result rows = co_await tx.run(sql::state_version_find_many, postgres::Params::of(ids));
+  std::vector<std::string> workspaces;
+  for (std::size_t i = 0; i < rows.size(); ++i) workspaces.push_back(rows[i].string("workspace_id"));
+  auto visible = co_await workspace::find_visible(tx, principal, workspaces);
+  std::vector<StateVersion> versions;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    auto seen = visible.find(rows[i].string("workspace_id"));
+    if (seen != visible.end() && seen->second.access.read_state) versions.push_back(from_row(rows[i]));
+  }
+  co_return co_await documents(tx, versions, false);
+}
+
+Task<std::vector<json::object>> Api::load_outputs(postgres::Tx& tx, const api::Principal& principal,
+                                                  const std::vector<std::string>& ids) {
+  postgres::Result rows = co_await tx.run(sql::state_output_find_many, postgres::Params::of(ids));
+  std::vector<std::string> workspaces;
+  for (std::size_t i = 0; i < rows.size(); ++i) workspaces.push_back(rows[i].string("workspace_id"));
+  auto visible = co_await workspace::find_visible(tx, principal, workspaces);
+  json::array all = co_await output_documents(rows, false);
+  std::vector<json::object> out;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    auto seen = visible.find(rows[i].string("workspace_id"));
+    if (seen != visible.end() && seen->second.access.read_outputs)
+      out.push_back(std::move(all[i].as_object()));
+  }
+  co_return out;
 }
 
 Task<http::Response> Api::list(http::Request& request) {
@@ -151,19 +209,16 @@ Task<http::Response> Api::list(http::Request& request) {
   }
   auto seen = co_await workspace::require(tx, api::principal(request), id);
   if (!seen.access.read_state) throw Error(Code::not_found, "");
-  std::optional<std::string> status;
-  if (auto given = request.query.find("filter[status]")) status = std::string(*given);
+  std::optional<std::string> status = api::text_parameter(request, "filter[status]");
   postgres::Result rows =
       co_await tx.run(sql::state_version_list, postgres::Params::of(id, page.size, page.offset(), status));
   postgres::Result count = co_await tx.run(sql::state_version_count, postgres::Params::of(id, status));
+  std::vector<StateVersion> versions;
+  for (std::size_t i = 0; i < rows.size(); ++i) versions.push_back(from_row(rows[i]));
   json::array data;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    StateVersion version = jsonapi::from_row<StateVersion>(resource(), rows[i]);
-    version.id = Id<StateVersion>(rows[i].string("id"));
-    data.push_back(document(version, {}, false));
-  }
-  co_return api::answer(
-      200, jsonapi::list_document(std::move(data), page, count[0].integer("total"), request.path));
+  for (json::object& shown : co_await documents(tx, versions, false)) data.push_back(std::move(shown));
+  co_return co_await needs_.includes.answer_list(request, tx, resource().type, std::move(data), page,
+                                                 count[0].integer("total"));
 }
 
 Task<http::Response> Api::create(http::Request& request) {
@@ -290,33 +345,23 @@ Task<http::Response> Api::create(http::Request& request) {
 }
 
 Task<http::Response> Api::show(http::Request& request) {
-  std::set<std::string> include =
-      api::includes(request, {"outputs", "run", "created_by", "run.created_by", "run.configuration_version"});
   postgres::Tx tx = co_await needs_.database.begin();
   std::optional<StateVersion> version = co_await find(tx, request.parameter("id"));
   if (!version) throw Error(Code::not_found, "");
   auto seen = co_await workspace::require(tx, api::principal(request), version->workspace);
   if (!seen.access.read_state) throw Error(Code::not_found, "");
-  json::array outputs = co_await output_documents(tx, version->id.text(), false);
-  json::object shown = document(*version, outputs, seen.access.write_state);
-  json::array included;
-  if (include.contains("outputs")) included = std::move(outputs);
-  co_return api::answer(200, jsonapi::document(std::move(shown), std::move(included)));
+  json::object shown = co_await full_document(tx, *version, seen.access.write_state);
+  co_return co_await needs_.includes.answer(request, tx, 200, std::move(shown));
 }
 
 Task<http::Response> Api::current(http::Request& request) {
-  std::set<std::string> include =
-      api::includes(request, {"outputs", "run", "created_by", "run.created_by", "run.configuration_version"});
   postgres::Tx tx = co_await needs_.database.begin();
   auto seen = co_await workspace::require(tx, api::principal(request), request.parameter("id"));
   if (!seen.access.read_state || !seen.workspace.current_state_version) throw Error(Code::not_found, "");
   std::optional<StateVersion> version = co_await find(tx, *seen.workspace.current_state_version);
   if (!version) throw Error(Code::not_found, "");
-  json::array outputs = co_await output_documents(tx, version->id.text(), false);
-  json::object shown = document(*version, outputs, false);
-  json::array included;
-  if (include.contains("outputs")) included = std::move(outputs);
-  co_return api::answer(200, jsonapi::document(std::move(shown), std::move(included)));
+  json::object shown = co_await full_document(tx, *version, false);
+  co_return co_await needs_.includes.answer(request, tx, 200, std::move(shown));
 }
 
 Task<http::Response> Api::outputs(http::Request& request) {

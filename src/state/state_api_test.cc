@@ -21,7 +21,7 @@ std::string md5_of(const std::string& bytes) { return hex(crypto::hash(crypto::H
 struct Stage : test::Stage {
   Api states;
   Stage(net::Executor on, const testing::TestDatabase& at)
-      : test::Stage(on, at), states({database, archivist, vault, urls, test::origin}) {
+      : test::Stage(on, at), states({database, archivist, vault, urls, test::origin, includes}) {
     states.add_routes(router);
   }
   Task<> lock_for(std::string kind, std::string owner) {

@@ -78,6 +78,23 @@ Task<bool> is_visible(postgres::Tx& tx, const api::Principal& principal, const I
   co_return result[0].boolean("shares");
 }
 
+Task<std::vector<User>> find_visible(postgres::Tx& tx, const api::Principal& principal,
+                                     const std::vector<std::string>& ids) {
+  using Kind = api::Principal::Kind;
+  std::vector<User> users;
+  if (principal.kind == Kind::run) co_return users;
+  const bool is_user = principal.kind == Kind::user;
+  const std::string_view kind = !is_user ? "organization" : principal.site_admin ? "admin" : "user";
+  postgres::Result rows = co_await tx.run(
+      sql::user_find_visible, postgres::Params::of(kind, principal.id, principal.organization_id, ids));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    User user = jsonapi::from_row<User>(resource(), rows[i]);
+    user.id = Id<User>(rows[i].string("id"));
+    users.push_back(std::move(user));
+  }
+  co_return users;
+}
+
 Error taken(const Error& error, std::string_view at) {
   std::string_view constraint = postgres::violated_constraint(error);
   if (constraint == "users_username") {

@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "api/api.h"
 #include "base/id.h"
@@ -37,6 +38,10 @@ Task<> insert(postgres::Tx& tx, const User& user, const std::optional<std::strin
 /// Whether the principal may know of the user: the same one, a site admin, or one who shares an organization.
 /// Runs see nobody.
 Task<bool> is_visible(postgres::Tx& tx, const api::Principal& principal, const Id<User>& id);
+
+/// Those of the users that the principal may know of, as is_visible says, by one statement.
+Task<std::vector<User>> find_visible(postgres::Tx& tx, const api::Principal& principal,
+                                     const std::vector<std::string>& ids);
 
 /// Turns the violation of a unique name or address into Error{unprocessable} with a pointer below `at`; gives
 /// other errors back unchanged.

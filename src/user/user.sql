@@ -34,6 +34,21 @@ SELECT EXISTS (
            ELSE false
          END) AS shares
 
+-- name: user_find_visible
+SELECT u.id, u.username, u.email, u.is_site_admin, u.is_service_account FROM terrane.users u
+ WHERE u.id = ANY ($4::text[])
+   AND CASE $1
+         WHEN 'admin' THEN true
+         WHEN 'user' THEN u.id = $2 OR EXISTS (
+           SELECT FROM terrane.team_members m JOIN terrane.teams t ON t.id = m.team_id
+             JOIN terrane.teams t2 ON t2.organization_id = t.organization_id JOIN terrane.team_members m2 ON m2.team_id = t2.id
+            WHERE m.user_id = u.id AND m2.user_id = $2)
+         ELSE EXISTS (
+           SELECT FROM terrane.team_members m JOIN terrane.teams t ON t.id = m.team_id
+            WHERE m.user_id = u.id AND t.organization_id = $3)
+       END
+ ORDER BY u.username
+
 -- One lock for everything that depends on "there is no user yet".
 -- name: user_lock_table
 LOCK TABLE terrane.users IN SHARE ROW EXCLUSIVE MODE

@@ -68,6 +68,16 @@ http::Response initial_admin_error(const Error& error) {
   return plain(status, json::object{{"status", "error"}, {"error", error.detail()}});
 }
 
+Task<std::vector<json::object>> load_users(postgres::Tx& tx, const api::Principal& principal,
+                                           const std::vector<std::string>& ids) {
+  std::vector<json::object> out;
+  for (const User& user : co_await find_visible(tx, principal, ids)) {
+    const bool is_self = principal.kind == Kind::user && principal.id == user.id.text();
+    out.push_back(encode(user, is_self || principal.site_admin));
+  }
+  co_return out;
+}
+
 bool is_the_callers_fault(Code code) {
   return code == Code::invalid || code == Code::unauthorized || code == Code::not_found ||
          code == Code::unprocessable;
@@ -89,6 +99,7 @@ void UserApi::add_routes(http::Router& router) {
   router.add({Method::del, "/api/v2/authentication-tokens/:id", api::bind<&Self::delete_token>(this)});
   router.add({Method::post, "/admin/initial-admin-user", api::bind<&Self::create_initial_admin>(this),
               64 * 1024, false});
+  includes_.add_resource("users", load_users);
 }
 
 Task<http::Response> UserApi::show_account(http::Request& request) {

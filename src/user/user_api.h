@@ -1,5 +1,6 @@
 #pragma once
 #include "api/api.h"
+#include "api/includes.h"
 #include "http/router.h"
 #include "postgres/database.h"
 #include "user/tokens.h"
@@ -9,7 +10,8 @@ namespace terrane::user {
 /// The endpoints of users, the own account, user tokens and the first admin. It must outlive the router.
 class UserApi {
  public:
-  UserApi(postgres::Database& database, Tokens& tokens) : database_(database), tokens_(tokens) {}
+  UserApi(postgres::Database& database, Tokens& tokens, api::Includes& includes)
+      : database_(database), tokens_(tokens), includes_(includes) {}
   void add_routes(http::Router& router);
 
  private:
@@ -25,6 +27,7 @@ class UserApi {
 
   postgres::Database& database_;
   Tokens& tokens_;
+  api::Includes& includes_;
 };
 
 }  // namespace terrane::user

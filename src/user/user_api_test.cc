@@ -29,6 +29,7 @@ constexpr std::string_view rows = R"sql(
 struct Stage {
   postgres::Database database;
   Tokens tokens;
+  api::Includes includes;
   UserApi users;
   http::Router router;
   std::optional<api::TestClient> client;
@@ -37,7 +38,7 @@ struct Stage {
   Stage(net::Executor executor, const TestDatabase& at)
       : database(executor, at.options(8)),
         tokens(database, Secret("a key of the tests")),
-        users(database, tokens) {
+        users(database, tokens, includes) {
     users.add_routes(router);
     client.emplace(router, [this](const std::string& token) { return tokens.authenticate(token); });
   }

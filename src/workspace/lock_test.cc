@@ -16,7 +16,8 @@ const std::string force_unlock = "/api/v2/workspaces/ws-1/actions/force-unlock";
 
 struct Stage : test::Stage {
   Api workspaces;
-  Stage(net::Executor on, const testing::TestDatabase& at) : test::Stage(on, at), workspaces(database) {
+  Stage(net::Executor on, const testing::TestDatabase& at)
+      : test::Stage(on, at), workspaces(database, includes) {
     workspaces.add_routes(router);
   }
   /// The refusal's text, after its status was checked.

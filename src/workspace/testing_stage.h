@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "api/includes.h"
 #include "api/testing_client.h"
 #include "http/router.h"
 #include "postgres/database.h"
@@ -45,6 +46,7 @@ struct Stage {
   postgres::Database database;
   user::Tokens tokens;
   http::Router router;
+  api::Includes includes;
   std::optional<api::TestClient> client;
   std::map<std::string, std::string> token_of;
 

@@ -151,14 +151,18 @@ std::string lock_description(const Workspace& workspace) {
   return text + ".";
 }
 
+Workspace from_row(const postgres::Row& row) {
+  Workspace workspace = jsonapi::from_row<Workspace>(resource(), row);
+  workspace.id = Id<Workspace>(row.string("id"));
+  return workspace;
+}
+
 Task<std::optional<Workspace>> find(postgres::Tx& tx, const std::string& id, RowLock lock) {
   if (lock == RowLock::yes) co_await tx.run(sql::workspace_lock_row, postgres::Params::of(id));
   postgres::Result result = co_await tx.run(sql::workspace_find, postgres::Params::of(id));
   std::optional<postgres::Row> row = result.one();
   if (!row) co_return std::nullopt;
-  Workspace workspace = jsonapi::from_row<Workspace>(resource(), *row);
-  workspace.id = Id<Workspace>(row->string("id"));
-  co_return workspace;
+  co_return from_row(*row);
 }
 
 Task<std::optional<Workspace>> find_by_name(postgres::Tx& tx, const std::string& organization_id,
@@ -167,9 +171,7 @@ Task<std::optional<Workspace>> find_by_name(postgres::Tx& tx, const std::string&
       co_await tx.run(sql::workspace_find_by_name, postgres::Params::of(organization_id, name));
   std::optional<postgres::Row> row = result.one();
   if (!row) co_return std::nullopt;
-  Workspace workspace = jsonapi::from_row<Workspace>(resource(), *row);
-  workspace.id = Id<Workspace>(row->string("id"));
-  co_return workspace;
+  co_return from_row(*row);
 }
 
 Task<Visible> require(postgres::Tx& tx, const api::Principal& principal, const std::string& id,
@@ -179,6 +181,18 @@ Task<Visible> require(postgres::Tx& tx, const api::Principal& principal, const s
   organization::WorkspaceAccess access = co_await organization::access_to_workspace(tx, principal, id);
   if (!access.read) throw Error(Code::not_found, "");
   co_return Visible{*std::move(found), access};
+}
+
+Task<std::map<std::string, Visible>> find_visible(postgres::Tx& tx, const api::Principal& principal,
+                                                  const std::vector<std::string>& ids) {
+  postgres::Result rows = co_await tx.run(sql::workspace_find_many, postgres::Params::of(ids));
+  std::map<std::string, Visible> out;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string id = rows[i].string("id");
+    organization::WorkspaceAccess access = co_await organization::access_to_workspace(tx, principal, id);
+    if (access.read) out.emplace(id, Visible{from_row(rows[i]), access});
+  }
+  co_return out;
 }
 
 Task<> set_lock(postgres::Tx& tx, const Id<Workspace>& id, std::string_view kind, const std::string& owner,

@@ -1,8 +1,10 @@
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "api/includes.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/time.h"
@@ -60,6 +62,9 @@ namespace workspace {
 /// The table that declares the resource.
 const jsonapi::Resource& resource();
 
+/// The workspace of a row of the statements that find workspaces.
+Workspace from_row(const postgres::Row& row);
+
 /// The resource object with computed attributes, permissions and relations as `access` allows.
 json::object document(const Workspace& workspace, const organization::WorkspaceAccess& access);
 
@@ -80,6 +85,9 @@ struct Visible {
 };
 Task<Visible> require(postgres::Tx& tx, const api::Principal& principal, const std::string& id,
                       RowLock lock = RowLock::no);
+/// Those of the workspaces that `principal` may read, by id.
+Task<std::map<std::string, Visible>> find_visible(postgres::Tx& tx, const api::Principal& principal,
+                                                  const std::vector<std::string>& ids);
 
 /// Takes the lock for an owner. The caller holds the row lock and has seen that it is free.
 Task<> set_lock(postgres::Tx& tx, const Id<Workspace>& id, std::string_view kind, const std::string& owner,
@@ -96,7 +104,7 @@ Task<> set_current_configuration(postgres::Tx& tx, const std::string& id,
 /// consumers.
 class Api {
  public:
-  explicit Api(postgres::Database& database) : database_(database) {}
+  Api(postgres::Database& database, api::Includes& includes) : database_(database), includes_(includes) {}
   void add_routes(http::Router& router);
 
  private:
@@ -125,6 +133,7 @@ class Api {
   Task<std::string> id_by_name(postgres::Tx& tx, const http::Request& request);
 
   postgres::Database& database_;
+  api::Includes& includes_;
 };
 
 }  // namespace workspace

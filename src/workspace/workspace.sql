@@ -5,6 +5,13 @@ SELECT w.*, o.name AS organization, coalesce(u.username, w.lock_owner) AS lock_o
   LEFT JOIN terrane.users u ON u.id = w.lock_owner AND w.lock_kind = 'users'
  WHERE w.id = $1
 
+-- name: workspace_find_many
+SELECT w.*, o.name AS organization, coalesce(u.username, w.lock_owner) AS lock_owner_name,
+       coalesce((SELECT jsonb_array_length(s.resources) FROM terrane.state_versions s WHERE s.id = w.current_state_version_id), 0) AS resource_count
+  FROM terrane.workspaces w JOIN terrane.organizations o ON o.id = w.organization_id
+  LEFT JOIN terrane.users u ON u.id = w.lock_owner AND w.lock_kind = 'users'
+ WHERE w.id = ANY ($1::text[])
+
 -- name: workspace_lock_row
 SELECT id FROM terrane.workspaces WHERE id = $1 FOR UPDATE
 

@@ -62,6 +62,14 @@ std::string lock_kind(const api::Principal& principal) {
   throw Error(Code::not_found, "");
 }
 
+Task<std::vector<json::object>> load_workspaces(postgres::Tx& tx, const api::Principal& principal,
+                                                const std::vector<std::string>& ids) {
+  std::map<std::string, Visible> found = co_await find_visible(tx, principal, ids);
+  std::vector<json::object> out;
+  for (const auto& [id, seen] : found) out.push_back(document(seen.workspace, seen.access));
+  co_return out;
+}
+
 }  // namespace
 
 void Api::add_routes(http::Router& router) {
@@ -93,6 +101,13 @@ void Api::add_routes(http::Router& router) {
               api::bind<&Api::replace_consumers>(this)});
   router.add({Method::del, "/api/v2/workspaces/:id/relationships/remote-state-consumers",
               api::bind<&Api::remove_consumers>(this)});
+  includes_.add_resource("workspaces", load_workspaces);
+  includes_.add_relation("workspaces", "organization", {"organizations"});
+  includes_.add_relation("workspaces", "project", {"projects"});
+  includes_.add_relation("workspaces", "current_run", {"runs"});
+  includes_.add_relation("workspaces", "current_configuration_version", {"configuration-versions"});
+  includes_.add_relation("workspaces", "current_state_version", {"state-versions"});
+  includes_.add_relation("workspaces", "locked_by", {"users", "runs"});
 }
 
 Task<http::Response> Api::list(http::Request& request) {
@@ -100,10 +115,8 @@ Task<http::Response> Api::list(http::Request& request) {
   postgres::Tx tx = co_await database_.begin();
   auto organization = co_await organization::require_organization(tx, api::principal(request),
                                                                   request.parameter("organization"));
-  std::optional<std::string> name;
-  if (auto given = request.query.find("search[name]")) name = std::string(*given);
-  std::optional<std::string> project;
-  if (auto given = request.query.find("filter[project][id]")) project = std::string(*given);
+  std::optional<std::string> name = api::text_parameter(request, "search[name]");
+  std::optional<std::string> project = api::text_parameter(request, "filter[project][id]");
   // Who manages the organization sees all of it; a run sees its own workspace and those that share with it.
   const api::Principal& principal = api::principal(request);
   const std::string own = principal.workspace_id;
@@ -120,13 +133,12 @@ Task<http::Response> Api::list(http::Request& request) {
   }
   json::array data;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    Workspace workspace = jsonapi::from_row<Workspace>(resource(), rows[i]);
-    workspace.id = Id<Workspace>(rows[i].string("id"));
+    Workspace workspace = from_row(rows[i]);
     organization::WorkspaceAccess access =
         co_await organization::access_to_workspace(tx, principal, workspace.id.text());
     if (access.read) data.push_back(document(workspace, access));
   }
-  co_return api::answer(200, jsonapi::list_document(std::move(data), page, total, request.path));
+  co_return co_await includes_.answer_list(request, tx, "workspaces", std::move(data), page, total);
 }
 
 Task<http::Response> Api::create(http::Request& request) {
@@ -170,14 +182,14 @@ Task<std::string> Api::id_by_name(postgres::Tx& tx, const http::Request& request
 Task<http::Response> Api::show(http::Request& request) {
   postgres::Tx tx = co_await database_.begin();
   Visible seen = co_await require(tx, api::principal(request), request.parameter("id"));
-  co_return api::answer(200, jsonapi::document(document(seen.workspace, seen.access)));
+  co_return co_await includes_.answer(request, tx, 200, document(seen.workspace, seen.access));
 }
 
 Task<http::Response> Api::show_by_name(http::Request& request) {
   postgres::Tx tx = co_await database_.begin();
   std::string id = co_await id_by_name(tx, request);
   Visible seen = co_await require(tx, api::principal(request), id);
-  co_return api::answer(200, jsonapi::document(document(seen.workspace, seen.access)));
+  co_return co_await includes_.answer(request, tx, 200, document(seen.workspace, seen.access));
 }
 
 Task<http::Response> Api::update(http::Request& request) {

@@ -12,7 +12,8 @@ using http::Method;
 
 struct Stage : test::Stage {
   Api workspaces;
-  Stage(net::Executor on, const testing::TestDatabase& at) : test::Stage(on, at), workspaces(database) {
+  Stage(net::Executor on, const testing::TestDatabase& at)
+      : test::Stage(on, at), workspaces(database, includes) {
     workspaces.add_routes(router);
   }
   Task<TestAnswer> create(json::object attributes, std::string as = "user-ann") {

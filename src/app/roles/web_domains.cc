@@ -22,15 +22,16 @@ run::PhaseLimits limits_of(const RoleConfig& config) {
 
 WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
     : front({to.database, to.redis, to.vault, to.archivist, to.urls}),
-      users(to.database, to.tokens),
-      organizations(to.database, to.tokens),
-      projects(to.database),
+      users(to.database, to.tokens, includes),
+      organizations(to.database, to.tokens, includes),
+      projects(to.database, includes),
       versions(to.database),
-      workspaces(to.database),
+      workspaces(to.database, includes),
       variables(to.database, to.vault),
-      configurations(to.database, to.urls, "https://" + config.text("public_host")),
-      states({to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host")}),
-      runs({to.executor, to.database, to.vault, to.urls, "https://" + config.text("public_host")}),
+      configurations(to.database, to.urls, "https://" + config.text("public_host"), includes),
+      states(
+          {to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host"), includes}),
+      runs({to.executor, to.database, to.vault, to.urls, "https://" + config.text("public_host"), includes}),
       jobs({to.executor, to.database, to.vault, to.archivist, to.tokens, to.urls, config.text("public_host"),
             limits_of(config)}) {
   front.add_public_routes(router);
@@ -45,6 +46,7 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   runs.add_routes(router);
   jobs.add_routes(job_router);
   front.add_blob_routes(job_router);
+  includes.require_complete();
 }
 
 std::string routes_text() {

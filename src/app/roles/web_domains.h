@@ -30,6 +30,7 @@ struct WebDomains {
   WebDomains(WebAdapters adapters, const RoleConfig& config);
 
   Front front;
+  api::Includes includes;  ///< what the domains below can include in each other's answers
   user::UserApi users;
   organization::OrganizationApi organizations;
   organization::ProjectApi projects;
