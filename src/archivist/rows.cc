@@ -24,7 +24,7 @@ Task<std::optional<Row>> Rows::fresh(Id<Object> id) {
   if (!row) co_return std::nullopt;
   Row out{Object{Id<Object>(row->string("id")), row->string("kind"), row->string("workspace"),
                  row->string("status"), row->opt_integer("size"), row->opt_string("md5")},
-          row->integer("now")};
+          row->integer("now"), row->boolean("hidden")};
   if (is_readable(out.object)) {
     if (known_.size() >= row_limit) known_.clear();
     known_[id.text()] = Known{out, asked};

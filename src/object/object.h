@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/id.h"
 #include "base/secret.h"
@@ -38,6 +39,17 @@ Task<bool> mark_live(postgres::Tx& tx, const Id<Object>& id, std::int64_t size,
                      const std::optional<std::string>& md5);
 /// Marks the object deleted: no URL opens it from now on; a sweeper removes the bytes later.
 Task<> mark_deleted(postgres::Tx& tx, const Id<Object>& id);
+
+/// The row for bytes that no workspace owns; `owner` is bound into them as a workspace's id otherwise is.
+Task<> insert_unowned(postgres::Tx& tx, const Id<Object>& id, std::string_view kind,
+                      const std::string& owner);
+
+/// What API v2 can do with the bytes behind a resource ("backing data"): take them out of reach, bring them
+/// back, remove them for good.
+enum class Backing { soft_delete, restore, permanently_delete };
+/// Does it with all objects of a resource; the first one decides whether it is possible. Throws
+/// Error{conflict} that says why it is not.
+Task<> change_backing(postgres::Tx& tx, const std::vector<std::string>& objects, Backing action);
 
 /// What a signed URL allows.
 enum class Access { read, write, log };
