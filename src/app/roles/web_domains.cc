@@ -28,7 +28,9 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
       versions(to.database),
       workspaces(to.database, includes),
       variables(to.database, to.vault),
-      configurations(to.database, to.urls, "https://" + config.text("public_host"), includes),
+      configurations(
+          {to.database, to.urls, "https://" + config.text("public_host"), includes, registry::module_access}),
+      modules(to.database, to.urls, "https://" + config.text("public_host")),
       states(
           {to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host"), includes}),
       runs({to.executor, to.database, to.vault, to.urls, "https://" + config.text("public_host"), includes}),
@@ -42,6 +44,7 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   workspaces.add_routes(router);
   variables.add_routes(router);
   configurations.add_routes(router);
+  modules.add_routes(router);
   states.add_routes(router);
   runs.add_routes(router);
   jobs.add_routes(job_router);

@@ -4,6 +4,7 @@
 #include "configversion/configversion.h"
 #include "installation/terraform_version_api.h"
 #include "organization/organization_api.h"
+#include "registry/module.h"
 #include "run/api.h"
 #include "run/job_api.h"
 #include "state/state.h"
@@ -38,6 +39,7 @@ struct WebDomains {
   workspace::Api workspaces;
   variable::VariableApi variables;
   configversion::Api configurations;
+  registry::Api modules;
   state::Api states;
   run::Api runs;
   run::JobApi jobs;
