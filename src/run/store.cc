@@ -202,6 +202,7 @@ Task<> transition(postgres::Tx& tx, Run& run, Event event, Cause cause) {
   detail["to"] = name(*to);
   if (cause.error) detail["error"] = *cause.error;
   co_await trace(tx, run.id.text(), cause.who, name(event), detail);
+  if (*to == Status::applied) co_await after_applied(tx, run);
   if (is_final(*to)) {
     co_await workspace::clear_lock(tx, run.workspace, "runs", run.id.text());
     co_await user::Tokens::revoke_all(tx, "run", run.id.text());

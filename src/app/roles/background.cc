@@ -7,16 +7,19 @@
 #include "redis/client.h"
 #include "run/past.h"
 #include "run/scheduler.h"
+#include "run/triggers.h"
 #include "run/uploads.h"
 
 namespace terrane::app {
 namespace {
 
 /// Wakes who waits for work, so that the stop is seen at once.
-Task<> wake_at_stop(net::Stop& stop, run::Scheduler& scheduler, outbox::Relay& relay) {
+Task<> wake_at_stop(net::Stop& stop, run::Scheduler& scheduler, run::TriggeredRuns& triggered,
+                    outbox::Relay& relay) {
   while (!co_await stop.wait_for(std::chrono::hours(1))) {
   }
   scheduler.wake();
+  triggered.wake();
   relay.wake();
 }
 
@@ -44,6 +47,7 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
   run::Scheduler scheduler(
       executor, database, config.yes("fallback_engine"), [&past] { return past.check(); }, look);
   run::UploadSweeper uploads(database);
+  run::TriggeredRuns triggered(executor, database, [&past] { return past.check(); }, look);
   redis::Client redis(executor, config.redis());
   postgres::Listener listener(executor, config.text("database_url"),
                               {"terrane_runs", "terrane_outbox", "terrane_tokens"},
@@ -53,13 +57,17 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
                                   return;
                                 }
                                 // After a reconnect everything may have changed.
-                                if (channel != "terrane_outbox") scheduler.wake();
+                                if (channel != "terrane_outbox") {
+                                  scheduler.wake();
+                                  triggered.wake();
+                                }
                                 if (channel != "terrane_runs") relay.wake();
                               });
   net::spawn(executor, "outbox relay", relay.run(stop));
   net::spawn(executor, "upload sweeper", uploads.run(stop));
+  net::spawn(executor, "triggered runs", triggered.run(stop));
   net::spawn(executor, "past guard", past.run(stop));
-  net::spawn(executor, "wake at stop", wake_at_stop(stop, scheduler, relay));
+  net::spawn(executor, "wake at stop", wake_at_stop(stop, scheduler, triggered, relay));
   log::info("ready");
   co_await scheduler.run(stop);
   co_await past.remember();

@@ -34,6 +34,7 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
       states(
           {to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host"), includes}),
       runs({to.executor, to.database, to.vault, to.urls, "https://" + config.text("public_host"), includes}),
+      triggers(to.database, includes),
       jobs({to.executor, to.database, to.vault, to.archivist, to.tokens, to.urls, config.text("public_host"),
             limits_of(config)}) {
   front.add_public_routes(router);
@@ -47,6 +48,7 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   modules.add_routes(router);
   states.add_routes(router);
   runs.add_routes(router);
+  triggers.add_routes(router);
   jobs.add_routes(job_router);
   front.add_blob_routes(job_router);
   includes.require_complete();

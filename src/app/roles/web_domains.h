@@ -7,6 +7,7 @@
 #include "registry/module.h"
 #include "run/api.h"
 #include "run/job_api.h"
+#include "run/triggers.h"
 #include "state/state.h"
 #include "user/user_api.h"
 #include "variable/variable_api.h"
@@ -42,6 +43,7 @@ struct WebDomains {
   registry::Api modules;
   state::Api states;
   run::Api runs;
+  run::TriggerApi triggers;
   run::JobApi jobs;
   http::Router router;      ///< the public listener's
   http::Router job_router;  ///< the job API's
