@@ -208,17 +208,57 @@ Task<http::Response> Includes::answer(const http::Request& request, postgres::Tx
   co_return api::answer(status, jsonapi::document(std::move(resource), std::move(others)));
 }
 
-Task<http::Response> Includes::answer_list(const http::Request& request, postgres::Tx& tx,
-                                           std::string_view type, json::array resources,
-                                           const jsonapi::Page& page, std::int64_t total) const {
+Task<json::array> Includes::complete(const http::Request& request, postgres::Tx& tx, std::string_view type,
+                                     json::array& resources) const {
   std::vector<json::object*> owners;
   for (json::value& resource : resources) owners.push_back(&resource.as_object());
   json::array others = co_await included(request, tx, type, std::move(owners));
   const Fieldsets sets = fieldsets(request);
   cut_all(resources, sets);
   cut_all(others, sets);
+  co_return others;
+}
+
+Task<http::Response> Includes::answer_list(const http::Request& request, postgres::Tx& tx,
+                                           std::string_view type, json::array resources,
+                                           const jsonapi::Page& page, std::int64_t total) const {
+  json::array others = co_await complete(request, tx, type, resources);
   co_return api::answer(
       200, jsonapi::list_document(std::move(resources), page, total, request.path, std::move(others)));
+}
+
+namespace {
+
+/// The document of a list that nobody counts.
+json::object page_document(json::array data, const jsonapi::Page& page, bool more, std::string_view path,
+                           json::array included) {
+  auto link = [&](std::int64_t number) {
+    return json::value(std::string(path) + "?page%5Bnumber%5D=" + std::to_string(number) +
+                       "&page%5Bsize%5D=" + std::to_string(page.size));
+  };
+  const bool first = page.number == 1;
+  json::object out{{"data", std::move(data)}};
+  if (!included.empty()) out["included"] = std::move(included);
+  out["links"] = json::object{{"self", link(page.number)},
+                              {"first", link(1)},
+                              {"prev", first ? json::value() : link(page.number - 1)},
+                              {"next", more ? link(page.number + 1) : json::value()}};
+  out["meta"] = json::object{
+      {"pagination", json::object{{"current-page", page.number},
+                                  {"page-size", page.size},
+                                  {"prev-page", first ? json::value() : json::value(page.number - 1)},
+                                  {"next-page", more ? json::value(page.number + 1) : json::value()}}}};
+  return out;
+}
+
+}  // namespace
+
+Task<http::Response> Includes::answer_page(const http::Request& request, postgres::Tx& tx,
+                                           std::string_view type, json::array resources,
+                                           const jsonapi::Page& page, bool more) const {
+  json::array others = co_await complete(request, tx, type, resources);
+  co_return api::answer(200,
+                        page_document(std::move(resources), page, more, request.path, std::move(others)));
 }
 
 }  // namespace terrane::api

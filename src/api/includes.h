@@ -49,6 +49,9 @@ class Includes {
   Task<http::Response> answer_list(const http::Request& request, postgres::Tx& tx, std::string_view type,
                                    json::array resources, const jsonapi::Page& page,
                                    std::int64_t total) const;
+  /// The same for a list that nobody counts: it only says whether a page follows.
+  Task<http::Response> answer_page(const http::Request& request, postgres::Tx& tx, std::string_view type,
+                                   json::array resources, const jsonapi::Page& page, bool more) const;
 
  private:
   struct Relation {
@@ -69,6 +72,9 @@ class Includes {
     void add(std::vector<json::object> resources);
   };
 
+  /// What a list includes; it and the list are cut to their fields.
+  Task<json::array> complete(const http::Request& request, postgres::Tx& tx, std::string_view type,
+                             json::array& resources) const;
   Wish wish(const http::Request& request, std::string_view type) const;
   Task<json::array> included(const http::Request& request, postgres::Tx& tx, std::string_view type,
                              std::vector<json::object*> resources) const;

@@ -132,17 +132,17 @@ void Archivist::on_message(const std::string& channel, const std::string& payloa
     impl_->logs.wake(channel.substr(log_channel.size()));
 }
 
-/// The row that the request's token grants `access` to. A writer's row is read now, a reader's may be a
-/// second old.
+/// The row that the request's token grants `access` to. It is read now, so that what was deleted or hidden
+/// is closed at once; that of a log, which is asked for over and over, may be a second old.
 Task<Row> Archivist::Impl::require_grant(const http::Request& request, object::Access access) {
   std::optional<object::Grant> grant = needs.urls.verify(request.parameter("token"));
   if (!grant || grant->access != access) throw Error(Code::not_found, "");
   std::optional<Row> row;
-  if (access == object::Access::write)
-    row = co_await rows.fresh(grant->object);
-  else
+  if (access == object::Access::log)
     row = co_await rows.recent(grant->object);
-  if (!row || row->object.status == "deleted") throw Error(Code::not_found, "");
+  else
+    row = co_await rows.fresh(grant->object);
+  if (!row || row->object.status == "deleted" || row->hidden) throw Error(Code::not_found, "");
   if ((row->object.kind == sealed::log_kind) != (access == object::Access::log))
     throw Error(Code::not_found, "");
   if (row->now >= grant->expires) throw Error(Code::not_found, "This URL has expired.");

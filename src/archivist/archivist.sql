@@ -1,5 +1,5 @@
 -- name: archivist_object
-SELECT id, kind, workspace, status, size, md5, facts, floor(extract(epoch FROM now()))::bigint AS now
+SELECT id, kind, workspace, status, size, md5, facts, hidden_at IS NOT NULL AS hidden, floor(extract(epoch FROM now()))::bigint AS now
   FROM terrane.objects WHERE id = $1
 
 -- name: archivist_swept

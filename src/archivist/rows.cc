@@ -25,7 +25,7 @@ Task<std::optional<Row>> Rows::fresh(Id<Object> id) {
   Row out{Object{Id<Object>(row->string("id")), row->string("kind"), row->string("workspace"),
                  row->string("status"), row->opt_integer("size"), row->opt_string("md5"),
                  object::facts_from_json(row->json("facts"))},
-          row->integer("now")};
+          row->integer("now"), row->boolean("hidden")};
   if (is_readable(out.object)) {
     if (known_.size() >= row_limit) known_.clear();
     known_[id.text()] = Known{out, asked};

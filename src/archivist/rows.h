@@ -13,9 +13,10 @@ namespace terrane::archivist {
 struct Row {
   Object object;
   std::int64_t now = 0;  ///< seconds of the epoch
+  bool hidden = false;   ///< soft deleted: only the platform itself may read it
 };
 
-/// The rows of objects. Reads of what is there may use a row of up to a second ago.
+/// The rows of objects. Readers of logs may use a row of up to a second ago.
 class Rows {
  public:
   explicit Rows(postgres::Database& database) : database_(database) {}

@@ -81,6 +81,40 @@ Task<> mark_deleted(postgres::Tx& tx, const Id<Object>& id) {
   co_await tx.run(sql::object_mark_deleted, postgres::Params::of(id));
 }
 
+Task<> insert_unowned(postgres::Tx& tx, const Id<Object>& id, std::string_view kind,
+                      const std::string& owner) {
+  co_await tx.run(sql::object_insert_unowned, postgres::Params::of(id, kind, owner));
+}
+
+namespace {
+
+/// Why an action is not possible; empty when it is.
+std::string_view refusal(Backing action, std::string_view status, bool hidden) {
+  if (status == "deleted") return "the backing data is permanently deleted";
+  if (status != "live") return "there is no backing data";
+  if (action == Backing::soft_delete) return hidden ? "the backing data is soft deleted already" : "";
+  return hidden ? "" : "the backing data is not soft deleted";
+}
+
+}  // namespace
+
+Task<> change_backing(postgres::Tx& tx, const std::vector<std::string>& objects, Backing action) {
+  postgres::Result rows = co_await tx.run(sql::object_lock_all, postgres::Params::of(objects));
+  std::string_view wrong = "there is no backing data";
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].text("id") == objects.front())
+      wrong = refusal(action, rows[i].text("status"), rows[i].boolean("hidden"));
+  }
+  if (!wrong.empty()) throw Error(Code::conflict, "transition not allowed: " + std::string(wrong) + ".");
+  switch (action) {
+    case Backing::soft_delete: co_await tx.run(sql::object_hide_all, postgres::Params::of(objects)); break;
+    case Backing::restore: co_await tx.run(sql::object_unhide_all, postgres::Params::of(objects)); break;
+    case Backing::permanently_delete:
+      co_await tx.run(sql::object_delete_all, postgres::Params::of(objects));
+      break;
+  }
+}
+
 std::string UrlSigner::sign(const Grant& grant) const {
   std::string text =
       std::string(letter(grant.access)) + "." + grant.object.text() + "." + std::to_string(grant.expires);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/id.h"
 #include "base/json.h"
@@ -53,6 +54,17 @@ Task<> mark_deleted(postgres::Tx& tx, const Id<Object>& id);
 /// The facts of an object as its row keeps them, and back.
 json::object facts_to_json(const std::map<std::string, std::string>& facts);
 std::map<std::string, std::string> facts_from_json(const json::value& value);
+
+/// The row for bytes that no workspace owns; `owner` is bound into them as a workspace's id otherwise is.
+Task<> insert_unowned(postgres::Tx& tx, const Id<Object>& id, std::string_view kind,
+                      const std::string& owner);
+
+/// What API v2 can do with the bytes behind a resource ("backing data"): take them out of reach, bring them
+/// back, remove them for good.
+enum class Backing { soft_delete, restore, permanently_delete };
+/// Does it with all objects of a resource; the first one decides whether it is possible. Throws
+/// Error{conflict} that says why it is not.
+Task<> change_backing(postgres::Tx& tx, const std::vector<std::string>& objects, Backing action);
 
 /// What a signed URL allows.
 enum class Access { read, write, log };

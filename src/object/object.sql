@@ -17,3 +17,18 @@ ON CONFLICT (id) DO UPDATE SET status = 'live', size = $4, md5 = $5, live_at = n
 
 -- name: object_mark_deleted
 UPDATE terrane.objects SET status = 'deleted', deleted_at = now() WHERE id = $1 AND status <> 'deleted'
+
+-- name: object_insert_unowned
+INSERT INTO terrane.objects (id, kind, workspace) VALUES ($1, $2, $3)
+
+-- name: object_lock_all
+SELECT id, status, hidden_at IS NOT NULL AS hidden FROM terrane.objects WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE
+
+-- name: object_hide_all
+UPDATE terrane.objects SET hidden_at = now() WHERE id = ANY ($1::text[]) AND status = 'live' AND hidden_at IS NULL
+
+-- name: object_unhide_all
+UPDATE terrane.objects SET hidden_at = NULL WHERE id = ANY ($1::text[]) AND status = 'live'
+
+-- name: object_delete_all
+UPDATE terrane.objects SET status = 'deleted', deleted_at = now() WHERE id = ANY ($1::text[]) AND status <> 'deleted'

@@ -71,6 +71,46 @@ TEST(ObjectRows, LiveFromInsertToDeletion) {
   });
 }
 
+TEST(ObjectRows, BackingDataIsHiddenBroughtBackAndDeletedForGood) {
+  run([](net::Executor, postgres::Database& database) -> Task<> {
+    constexpr Statement hidden{"test_hidden",
+                               "SELECT count(*) AS n FROM terrane.objects WHERE hidden_at IS NOT NULL"};
+    postgres::Tx tx = co_await database.begin();
+    Id<Object> main = Id<Object>::make(), other = Id<Object>::make();
+    co_await insert(tx, main, "state", "ws-1");
+    co_await insert(tx, other, "json-state", "ws-1");
+    const std::vector<std::string> both{main.text(), other.text()};
+    auto refused = [&](Backing action) { return failure_of(change_backing(tx, both, action)); };
+    EXPECT_EQ(co_await refused(Backing::soft_delete), Code::conflict) << "nothing is there yet";
+    for (const Id<Object>& id : {main, other}) co_await mark_live(tx, id, 1, "m");
+    for (Backing action : {Backing::restore, Backing::permanently_delete})
+      EXPECT_EQ(co_await refused(action), Code::conflict) << "it is not soft deleted";
+
+    co_await change_backing(tx, both, Backing::soft_delete);
+    EXPECT_EQ((co_await tx.run(hidden))[0].integer("n"), 2);
+    EXPECT_EQ(co_await refused(Backing::soft_delete), Code::conflict);
+    co_await change_backing(tx, both, Backing::restore);
+    EXPECT_EQ((co_await tx.run(hidden))[0].integer("n"), 0);
+    EXPECT_EQ((co_await find(tx, main))->status, "live");
+
+    co_await change_backing(tx, both, Backing::soft_delete);
+    co_await change_backing(tx, both, Backing::permanently_delete);
+    for (const Id<Object>& id : {main, other}) EXPECT_EQ((co_await find(tx, id))->status, "deleted");
+    for (Backing action : {Backing::soft_delete, Backing::restore, Backing::permanently_delete})
+      EXPECT_EQ(co_await refused(action), Code::conflict) << "it is gone";
+    EXPECT_EQ(co_await failure_of(change_backing(tx, {"obj-none"}, Backing::restore)), Code::conflict);
+  });
+}
+
+TEST(ObjectRows, BytesMayBelongToNoWorkspace) {
+  run([](net::Executor, postgres::Database& database) -> Task<> {
+    postgres::Tx tx = co_await database.begin();
+    Id<Object> id = Id<Object>::make();
+    co_await insert_unowned(tx, id, "configuration", "mod-1");
+    EXPECT_EQ((co_await find(tx, id))->workspace, "mod-1");
+  });
+}
+
 TEST(ObjectRows, AnIdGivenBeforehandBelongsToOneObjectOnly) {
   run([](net::Executor, postgres::Database& database) -> Task<> {
     postgres::Tx tx = co_await database.begin();

@@ -89,7 +89,9 @@ SELECT j.run_id, j.phase, j.status = 'claimed' AS executing
 -- name: organization_delete_objects
 UPDATE terrane.objects SET status = 'deleted', deleted_at = now()
  WHERE status <> 'deleted'
-   AND workspace_id IN (SELECT id FROM terrane.workspaces WHERE organization_id = $1)
+   AND (workspace_id IN (SELECT id FROM terrane.workspaces WHERE organization_id = $1)
+     OR id IN (SELECT c.object_id FROM terrane.configuration_versions c JOIN terrane.registry_modules m ON m.id = c.registry_module_id
+                WHERE m.organization_id = $1))
 
 -- name: organization_delete_tokens
 DELETE FROM terrane.tokens

@@ -78,10 +78,11 @@ void complete(Run& run, const json::object& data, const Workspace& workspace,
   if (run.plan_only && configuration.speculative && !workspace.speculative_enabled) {
     throw Error(Code::unprocessable, "Speculative plans are not enabled in this workspace.");
   }
-  if (configuration.status != "uploaded") {
-    throw Error(Code::unprocessable,
-                "The configuration version is " + configuration.status + "; a run needs an uploaded one.",
-                "/data/relationships/configuration-version");
+  if (!configuration.usable()) {
+    throw Error(
+        Code::unprocessable,
+        "The configuration version is " + configuration.shown_status() + "; a run needs an uploaded one.",
+        "/data/relationships/configuration-version");
   }
 }
 
@@ -113,7 +114,7 @@ Task<http::Response> Api::create(http::Request& request) {
     configuration = co_await configversion::find(tx, *wanted);
   else
     configuration = co_await configversion::latest(tx, *workspace_id);
-  if (wanted && (!configuration || configuration->workspace.text() != *workspace_id)) {
+  if (wanted && (!configuration || configuration->workspace != *workspace_id)) {
     throw Error(Code::not_found, "There is no such configuration version.",
                 "/data/relationships/configuration-version");
   }

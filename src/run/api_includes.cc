@@ -10,20 +10,6 @@ json::object linkage(std::string_view type, const std::optional<std::string>& id
   return {{"data", json::object{{"id", *id}, {"type", type}}}};
 }
 
-json::object event_document(const postgres::Row& row) {
-  // Nodes and the platform itself act too, but are no users.
-  std::optional<std::string> actor = row.opt_string("actor_id");
-  if (actor && !actor->starts_with("user-")) actor.reset();
-  return {{"id", row.string("id")},
-          {"type", "run-events"},
-          {"attributes",
-           json::object{{"action", row.string("action")},
-                        {"description",
-                         row.is_null("description") ? json::value() : json::value(row.string("description"))},
-                        {"created-at", iso8601(row.time("created_at"))}}},
-          {"relationships", json::object{{"actor", linkage("users", actor)}}}};
-}
-
 void Api::add_includes() {
   api::Includes& includes = needs_.includes;
   auto add = [&](std::string_view type, auto load) {
@@ -34,6 +20,7 @@ void Api::add_includes() {
   add("plans", &Api::load_plans);
   add("applies", &Api::load_applies);
   add("run-events", &Api::load_events);
+  add("comments", &Api::load_comments);
   includes.add_relation("runs", "workspace", {"workspaces"});
   includes.add_relation("runs", "configuration_version", {"configuration-versions"});
   includes.add_relation("runs", "created_by", {"users"});
@@ -41,10 +28,14 @@ void Api::add_includes() {
   includes.add_relation("runs", "plan", {"plans"});
   includes.add_relation("runs", "apply", {"applies"});
   includes.add_relation("runs", "run_events", {"run-events"});
-  // Clients ask for these, too; runs have none of them yet, or their resources are not readable yet.
-  for (std::string_view relation : {"comments", "cost_estimate", "policy_checks", "task_stages"})
+  includes.add_relation("runs", "comments", {"comments"});
+  // Clients ask for these, too; runs have none of them yet.
+  for (std::string_view relation : {"cost_estimate", "policy_checks", "task_stages"})
     includes.add_relation("runs", relation, {});
   includes.add_relation("run-events", "actor", {"users"});
+  includes.add_relation("run-events", "comment", {"comments"});
+  includes.add_relation("comments", "run_event", {"run-events"});
+  includes.add_relation("comments", "created_by", {"users"});
   includes.add_relation("applies", "state_versions", {"state-versions"});
 }
 
@@ -107,13 +98,24 @@ Task<std::vector<json::object>> Api::load_applies(postgres::Tx& tx, const api::P
 
 Task<std::vector<json::object>> Api::load_events(postgres::Tx& tx, const api::Principal& principal,
                                                  const Ids& ids) {
-  postgres::Result rows = co_await tx.run(sql::run_event_find_many, postgres::Params::of(ids));
+  co_return co_await load_rows(tx, principal, ids, sql::run_event_find_many, event_document);
+}
+
+Task<std::vector<json::object>> Api::load_comments(postgres::Tx& tx, const api::Principal& principal,
+                                                   const Ids& ids) {
+  co_return co_await load_rows(tx, principal, ids, sql::run_comment_find_many, comment_document);
+}
+
+Task<std::vector<json::object>> Api::load_rows(postgres::Tx& tx, const api::Principal& principal,
+                                               const Ids& ids, const Statement& statement,
+                                               json::object (*document_of)(const postgres::Row&)) {
+  postgres::Result rows = co_await tx.run(statement, postgres::Params::of(ids));
   Ids runs;
   for (std::size_t i = 0; i < rows.size(); ++i) runs.push_back(rows[i].string("run_id"));
   std::set<std::string> visible = co_await visible_ids(tx, principal, runs);
   std::vector<json::object> out;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (visible.contains(rows[i].string("run_id"))) out.push_back(event_document(rows[i]));
+    if (visible.contains(rows[i].string("run_id"))) out.push_back(document_of(rows[i]));
   }
   co_return out;
 }

@@ -17,6 +17,9 @@ json::object counts(const PhaseRecord& record) {
           {"execution-details", json::object{{"mode", "remote"}}}};
 }
 
+/// A redirect is followed at once.
+constexpr std::chrono::seconds redirect_life{60};
+
 std::string run_of(const std::string& phase_id) { return "run-" + phase_id.substr(phase_id.find('-') + 1); }
 
 }  // namespace
@@ -30,9 +33,11 @@ json::object Api::plan_document(const PhaseRecord& plan) const {
   attributes["log-read-url"] =
       needs_.origin + needs_.urls.path(object::Access::log, Id<Object>(plan.log), object::log_life);
   json::object out{{"id", plan.id}, {"type", "plans"}, {"attributes", std::move(attributes)}};
-  out["relationships"] = json::object{{"state-versions", json::object{{"data", json::array()}}}};
-  out["links"] = json::object{{"self", "/api/v2/plans/" + plan.id},
-                              {"json-output", "/api/v2/plans/" + plan.id + "/json-output"}};
+  out["relationships"] = json::object{{"state-versions", json::object{{"data", json::array()}}},
+                                      {"exports", json::object{{"data", json::array()}}}};
+  const std::string self = "/api/v2/plans/" + plan.id;
+  out["links"] = json::object{
+      {"self", self}, {"json-output", self + "/json-output"}, {"json-schema", self + "/json-schema"}};
   return out;
 }
 
@@ -88,33 +93,49 @@ Task<http::Response> Api::run_plan(http::Request& request) {
   co_return co_await needs_.includes.answer(request, tx, 200, std::move(shown));
 }
 
-Task<http::Response> Api::json_of(postgres::Tx& tx, const std::string& id, const Seen& seen) {
+Task<http::Response> Api::redirect_to(postgres::Tx& tx, const std::string& id, const Seen& seen,
+                                      std::optional<std::string> PhaseRecord::* of) {
   // A plan's JSON holds what the state holds.
   if (!seen.access.read_state) throw Error(Code::not_found, "");
   std::optional<PhaseRecord> plan = co_await find_plan(tx, id);
   if (!plan) throw Error(Code::not_found, "");
+  const std::optional<std::string>& object = *plan.*of;
   http::Response response;
-  if (!plan->json_object) {
+  if (!object) {
+    // What a plan that has ended lacks, it will never have.
+    if (plan->status == "finished" || plan->status == "errored" || plan->status == "canceled")
+      throw Error(Code::not_found, "");
     response.status = 204;
     co_return response;
   }
   response.status = 307;
-  response.headers.set("Location",
-                       needs_.origin + needs_.urls.path(object::Access::read, Id<Object>(*plan->json_object),
-                                                        std::chrono::seconds(60)));
+  response.headers.set(
+      "Location", needs_.origin + needs_.urls.path(object::Access::read, Id<Object>(*object), redirect_life));
   co_return response;
 }
 
 Task<http::Response> Api::plan_json(http::Request& request) {
   postgres::Tx tx = co_await needs_.database.begin();
   Seen seen = co_await require(tx, request, run_of(request.parameter("id")), workspace::RowLock::no);
-  co_return co_await json_of(tx, request.parameter("id"), seen);
+  co_return co_await redirect_to(tx, request.parameter("id"), seen, &PhaseRecord::json_object);
 }
 
 Task<http::Response> Api::run_plan_json(http::Request& request) {
   postgres::Tx tx = co_await needs_.database.begin();
   Seen seen = co_await require(tx, request, request.parameter("id"), workspace::RowLock::no);
-  co_return co_await json_of(tx, seen.run.plan, seen);
+  co_return co_await redirect_to(tx, seen.run.plan, seen, &PhaseRecord::json_object);
+}
+
+Task<http::Response> Api::plan_schemas(http::Request& request) {
+  postgres::Tx tx = co_await needs_.database.begin();
+  Seen seen = co_await require(tx, request, run_of(request.parameter("id")), workspace::RowLock::no);
+  co_return co_await redirect_to(tx, request.parameter("id"), seen, &PhaseRecord::schemas_object);
+}
+
+Task<http::Response> Api::run_plan_schemas(http::Request& request) {
+  postgres::Tx tx = co_await needs_.database.begin();
+  Seen seen = co_await require(tx, request, request.parameter("id"), workspace::RowLock::no);
+  co_return co_await redirect_to(tx, seen.run.plan, seen, &PhaseRecord::schemas_object);
 }
 
 Task<http::Response> Api::show_apply(http::Request& request) {
@@ -140,6 +161,21 @@ Task<http::Response> Api::import_list(http::Request& request) {
   http::Response response;
   response.headers.set("Content-Type", "text/plain; charset=utf-8");
   response.body = *apply->import_list;
+  co_return response;
+}
+
+Task<http::Response> Api::errored_state(http::Request& request) {
+  postgres::Tx tx = co_await needs_.database.begin();
+  Seen seen = co_await require(tx, request, run_of(request.parameter("id")), workspace::RowLock::no);
+  if (!seen.access.read_state) throw Error(Code::not_found, "");
+  postgres::Result rows =
+      co_await tx.run(sql::apply_errored_state, postgres::Params::of(request.parameter("id")));
+  if (rows.empty()) throw Error(Code::not_found, "");
+  http::Response response;
+  response.status = 307;
+  response.headers.set(
+      "Location", needs_.origin + needs_.urls.path(object::Access::read,
+                                                   Id<Object>(rows[0].string("object_id")), redirect_life));
   co_return response;
 }
 

@@ -72,6 +72,8 @@ TEST(RunCreate, TakesWhatIsGiven) {
                             {"allow-config-generation", true},
                             {"target-addrs", json::array{"null_resource.a", "module.b[\"x y\"]"}},
                             {"replace-addrs", json::array{"null_resource.c"}},
+                            {"invoke-action-addrs", json::array{"action.x.y"}},
+                            {"policy-paths", json::array{"./policies"}},
                             {"terraform-version", "1.9.0"},
                             {"variables", json::array{json::object{{"key", "zone"}, {"value", "\"eu\""}}}}};
     TestAnswer made = co_await stage.post(runs, stage.new_run(attributes, "ws-1", "cv-1"));

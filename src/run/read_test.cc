@@ -163,8 +163,9 @@ TEST(RunRead, ThePlansNumbersAndItsJson) {
     std::string id = co_await stage.make_run();
     co_await stage.until(id, "plan_queued");
     const std::string plan = "/api/v2/plans/plan-" + id.substr(4);
-    const std::vector<std::string> json_paths{plan + "/json-output",
-                                              "/api/v2/runs/" + id + "/plan/json-output"};
+    const std::string of_run = "/api/v2/runs/" + id + "/plan";
+    const std::vector<std::string> json_paths{plan + "/json-output", of_run + "/json-output",
+                                              plan + "/json-schema", of_run + "/json-schema"};
     for (const std::string& path : json_paths)
       EXPECT_EQ((co_await stage.get(path)).status, 204) << "not finished";
     Job job = co_await stage.must_claim();
@@ -191,10 +192,35 @@ TEST(RunRead, ThePlansNumbersAndItsJson) {
       TestAnswer moved = co_await stage.get(path);
       EXPECT_EQ(moved.status, 307);
       object::Grant grant = stage.grant_of(std::string(*moved.headers.find("Location")));
-      EXPECT_EQ(grant.object.text(), outcome.json_object);
+      EXPECT_EQ(grant.object.text(), path.ends_with("output") ? outcome.json_object : outcome.schemas_object);
       EXPECT_EQ(grant.access, object::Access::read);
       EXPECT_EQ((co_await stage.get(path, "user-eve")).status, 404);
     }
+    co_await stage.sql("UPDATE terrane.plans SET schemas_object_id = NULL, json_object_id = NULL");
+    for (const std::string& path : json_paths)
+      EXPECT_EQ((co_await stage.get(path)).status, 404) << "what has ended without it will never have it";
+  });
+}
+
+TEST(RunRead, AFailedAppliesSavedState) {
+  run([](Stage& stage) -> Task<> {
+    auto [id, job] = co_await stage.applying_run();
+    const std::string path = "/api/v2/applies/apply-" + id.substr(4) + "/errored-state";
+    co_await stage.sql(
+        "INSERT INTO terrane.objects (id, kind, workspace_id, workspace, status) VALUES ('obj-r', 'state', "
+        "'ws-1', 'ws-1', 'live');"
+        "INSERT INTO terrane.state_versions (id, workspace_id, run_id, serial, md5, object_id, status, "
+        "recovered) VALUES ('sv-r', 'ws-1', '" +
+        id + "', 3, 'm', 'obj-r', 'finalized', true)");
+    EXPECT_EQ((co_await stage.get(path)).status, 404) << "it has not failed";
+    co_await stage.finish(job, Stage::ended(worker_protocol::Ending::errored, "no"));
+    TestAnswer moved = co_await stage.get(path);
+    EXPECT_EQ(moved.status, 307);
+    EXPECT_EQ(stage.grant_of(std::string(*moved.headers.find("Location"))).object.text(), "obj-r");
+    for (const char* who : {"user-eve", "user-bob"}) EXPECT_EQ((co_await stage.get(path, who)).status, 404);
+    co_await stage.sql("UPDATE terrane.state_versions SET recovered = false");
+    EXPECT_EQ((co_await stage.get(path)).status, 404) << "nothing was saved apart";
+    EXPECT_EQ((co_await stage.get("/api/v2/applies/apply-none/errored-state")).status, 404);
   });
 }
 

@@ -20,10 +20,11 @@ struct Run {
   std::int64_t position = 0;  ///< its place in the queue
   std::string status = "pending";
   json::value status_timestamps;
-  std::string source, trigger_reason, message;
+  std::string source = "tfe-api", trigger_reason = "manual", message;
   bool is_destroy = false, refresh = true, refresh_only = false, plan_only = false, save_plan = false;
   bool auto_apply = false, allow_empty_apply = false, allow_config_generation = false;
   std::vector<std::string> target_addrs, replace_addrs;
+  std::vector<std::string> invoke_action_addrs, policy_paths;  ///< kept as clients give them
   std::string terraform_version;
   std::string sealed_variables;
   bool has_changes = false;

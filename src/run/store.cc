@@ -28,6 +28,8 @@ const jsonapi::Resource& resource() {
       attr<&Run::allow_config_generation>("allow-config-generation", "allow_config_generation", given),
       attr<&Run::target_addrs>("target-addrs", "target_addrs", given),
       attr<&Run::replace_addrs>("replace-addrs", "replace_addrs", given),
+      attr<&Run::invoke_action_addrs>("invoke-action-addrs", "invoke_action_addrs", given),
+      attr<&Run::policy_paths>("policy-paths", "policy_paths", given),
       attr<&Run::terraform_version>("terraform-version", "terraform_version", given),
       attr<&Run::has_changes>("has-changes", "has_changes"),
       attr<&Run::error_message>("error-message", "error_message"),
@@ -201,6 +203,7 @@ Task<> transition(postgres::Tx& tx, Run& run, Event event, Cause cause) {
   detail["to"] = name(*to);
   if (cause.error) detail["error"] = *cause.error;
   co_await trace(tx, run.id.text(), cause.who, name(event), detail);
+  if (*to == Status::applied) co_await after_applied(tx, run);
   if (is_final(*to)) {
     co_await workspace::clear_lock(tx, run.workspace, "runs", run.id.text());
     co_await user::Tokens::revoke_all(tx, "run", run.id.text());
@@ -236,9 +239,9 @@ Task<> insert(postgres::Tx& tx, const NewRun& wanted) {
       columns[attribute.column] = attribute.ops->to_json(attribute.address(&run));
   }
   co_await variable::require_fit_for_run(tx, run.workspace);
-  co_await tx.run(sql::run_insert,
-                  postgres::Params::of(run.id, run.workspace, run.configuration_version, columns,
-                                       wanted.sealed, wanted.created_by, wanted.request_key));
+  co_await tx.run(sql::run_insert, postgres::Params::of(run.id, run.workspace, run.configuration_version,
+                                                        columns, wanted.sealed, wanted.created_by,
+                                                        wanted.request_key, run.source, run.trigger_reason));
   for (bool plan : {true, false}) {
     Id<Object> log = Id<Object>::make();
     co_await object::insert(tx, log, "log", run.workspace);
@@ -262,6 +265,7 @@ Task<> queue_automatic(postgres::Tx& tx, const std::string& workspace_id,
   wanted.run.id = Id<Run>::make();
   wanted.run.workspace = workspace_id;
   wanted.run.configuration_version = configuration_version;
+  wanted.run.source = "tfe-configuration-version";
   wanted.run.message = "Queued automatically: a configuration was uploaded";
   wanted.run.plan_only = speculative;
   wanted.run.auto_apply = !speculative && workspace->auto_apply;

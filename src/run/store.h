@@ -36,6 +36,10 @@ struct Cause {
 /// it. `run.status` is the new one afterwards.
 Task<> transition(postgres::Tx& tx, Run& run, Event event, Cause cause);
 
+/// What follows from an applied run in the same transaction: its configuration is the workspace's own, and
+/// run triggers are set off.
+Task<> after_applied(postgres::Tx& tx, const Run& run);
+
 /// Writes a line of the run's trace.
 Task<> trace(postgres::Tx& tx, const std::string& run, std::string_view who, std::string_view what,
              const json::object& detail);

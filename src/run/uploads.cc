@@ -13,10 +13,9 @@ Task<> on_uploaded(postgres::Database& database, const Id<Object>& object, std::
   postgres::Tx tx = co_await database.begin();
   std::optional<configversion::Uploaded> configuration = co_await configversion::on_uploaded(tx, object);
   if (configuration) {
-    if (configuration->now && configuration->version.auto_queue_runs && !configuration->version.provisional) {
-      co_await queue_automatic(tx, configuration->version.workspace.text(), configuration->version.id.text(),
-                               configuration->version.speculative);
-    }
+    const ConfigurationVersion& version = configuration->version;
+    if (configuration->now && version.workspace && version.auto_queue_runs && !version.provisional)
+      co_await queue_automatic(tx, *version.workspace, version.id.text(), version.speculative);
     co_await tx.commit();
     co_return;
   }

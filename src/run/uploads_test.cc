@@ -77,6 +77,7 @@ TEST(Uploads, AConfigurationQueuesARunIfItWants) {
     std::string plain = co_await run_of(stage, "cv-a");
     TestAnswer shown = co_await stage.get("/api/v2/runs/" + plain);
     EXPECT_EQ(shown.at("/data/attributes/auto-apply"), json::value(true));
+    EXPECT_EQ(shown.text("/data/attributes/source"), "tfe-configuration-version");
     EXPECT_TRUE(shown.at("/data/relationships/created-by/data").is_null());
     std::string speculative = co_await run_of(stage, "cv-d");
     shown = co_await stage.get("/api/v2/runs/" + speculative);

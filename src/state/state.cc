@@ -25,6 +25,9 @@ const jsonapi::Resource& resource() {
       attr<&StateVersion::object>("object-id", "object_id", jsonapi::hidden),
       attr<&StateVersion::json_object>("json-object-id", "json_object_id", jsonapi::hidden),
       attr<&StateVersion::created_by>("creator-id", "created_by", jsonapi::hidden),
+      attr<&StateVersion::rollback_of>("rollback-of", "rollback_of", jsonapi::hidden),
+      attr<&StateVersion::backing>("backing", "backing", jsonapi::hidden),
+      attr<&StateVersion::has_json>("has-json", "has_json", jsonapi::hidden),
   };
   static const jsonapi::Resource table{"state-versions", attributes, {}};
   return table;
@@ -37,7 +40,8 @@ StateVersion from_row(const postgres::Row& row) {
 }
 
 Task<std::optional<StateVersion>> find(postgres::Tx& tx, const std::string& id) {
-  postgres::Result result = co_await tx.run(sql::state_version_find, postgres::Params::of(id));
+  std::vector<std::string> one(1, id);
+  postgres::Result result = co_await tx.run(sql::state_version_find_many, postgres::Params::of(one));
   std::optional<postgres::Row> row = result.one();
   if (!row) co_return std::nullopt;
   co_return from_row(*row);

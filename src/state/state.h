@@ -36,7 +36,13 @@ struct StateVersion {
   json::value resources;
   std::optional<std::string> parse_error;  ///< why outputs or resources are missing
   std::optional<std::string> created_by;
+  std::optional<std::string> rollback_of;  ///< the version whose bytes these are
+  std::optional<std::string> backing;      ///< what became of the bytes of a finalized one
+  bool has_json = false;                   ///< whether its JSON form can be had
   Time created_at;
+
+  /// Whether its bytes can be had.
+  bool usable() const { return status == "finalized" && !backing; }
 };
 
 namespace state {
@@ -79,6 +85,9 @@ struct FromRun {
 Task<Id<StateVersion>> add_from_run(postgres::Tx& tx, const Workspace& workspace, const FromRun& given);
 /// A state out of the spool of a closed lease: kept, never current by itself.
 Task<Id<StateVersion>> add_recovered(postgres::Tx& tx, const Workspace& workspace, const FromRun& given);
+
+/// Throws Error{conflict} that says who has the lock when it is not `principal`.
+void require_lock_of(const api::Principal& principal, const Workspace& workspace);
 
 /// What came of an upload.
 enum class Upload {
@@ -127,6 +136,10 @@ class Api {
   void add_routes(http::Router& router);
 
  private:
+  Task<http::Response> rollback(http::Request& request);
+  Task<http::Response> soft_delete(http::Request& request);
+  Task<http::Response> restore(http::Request& request);
+  Task<http::Response> permanently_delete(http::Request& request);
   Task<http::Response> list(http::Request& request);
   Task<http::Response> create(http::Request& request);
   Task<http::Response> show(http::Request& request);
@@ -136,6 +149,9 @@ class Api {
   Task<http::Response> output(http::Request& request);
   Task<http::Response> download(http::Request& request);
 
+  /// Copies a version's bytes into the objects of another one, which becomes finalized and current.
+  Task<> copy_bytes(const StateVersion& from, const Id<Object>& to, const Id<Object>& json_to);
+  Task<http::Response> change_backing(http::Request& request, object::Backing action);
   json::object document(const StateVersion& version, json::array outputs, bool may_upload) const;
   Task<json::object> full_document(postgres::Tx& tx, const StateVersion& version, bool may_upload);
   Task<json::array> output_documents(postgres::Tx& tx, const std::string& state_version, bool reveal);

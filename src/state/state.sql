@@ -1,17 +1,19 @@
--- name: state_version_find
-SELECT * FROM terrane.state_versions WHERE id = $1
-
 -- name: state_version_find_many
-SELECT * FROM terrane.state_versions WHERE id = ANY ($1::text[]) ORDER BY position DESC
+SELECT s.*, CASE WHEN o.status = 'deleted' THEN 'backing_data_permanently_deleted' WHEN o.hidden_at IS NOT NULL THEN 'backing_data_soft_deleted' END AS backing,
+       coalesce(j.status = 'live' AND j.hidden_at IS NULL, false) AS has_json
+  FROM terrane.state_versions s JOIN terrane.objects o ON o.id = s.object_id LEFT JOIN terrane.objects j ON j.id = s.json_object_id
+ WHERE s.id = ANY ($1::text[]) ORDER BY s.position DESC
 
 -- name: state_version_list
-SELECT s.*, count(*) OVER () AS total FROM terrane.state_versions s
- WHERE s.workspace_id = $1 AND s.status <> 'discarded' AND ($4::text IS NULL OR s.status = $4::text)
+SELECT s.*, CASE WHEN o.status = 'deleted' THEN 'backing_data_permanently_deleted' WHEN o.hidden_at IS NOT NULL THEN 'backing_data_soft_deleted' END AS backing,
+       coalesce(j.status = 'live' AND j.hidden_at IS NULL, false) AS has_json
+  FROM terrane.state_versions s JOIN terrane.objects o ON o.id = s.object_id LEFT JOIN terrane.objects j ON j.id = s.json_object_id
+ WHERE s.workspace_id = $1 AND CASE WHEN $4::text IS NULL THEN s.status <> 'discarded' ELSE s.status = $4::text END
  ORDER BY s.position DESC LIMIT $2 OFFSET $3
 
 -- name: state_version_count
 SELECT count(*) AS total FROM terrane.state_versions s
- WHERE s.workspace_id = $1 AND s.status <> 'discarded' AND ($2::text IS NULL OR s.status = $2::text)
+ WHERE s.workspace_id = $1 AND CASE WHEN $2::text IS NULL THEN s.status <> 'discarded' ELSE s.status = $2::text END
 
 -- name: state_version_insert
 INSERT INTO terrane.state_versions (id, workspace_id, run_id, job_id, serial, lineage, md5, size, status, intermediate, recovered, object_id,
@@ -22,7 +24,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, CASE WHEN $
 SELECT 1 AS found FROM terrane.runs WHERE id = $1 AND workspace_id = $2
 
 -- name: state_version_of_object
-SELECT * FROM terrane.state_versions WHERE object_id = $1 OR json_object_id = $1
+SELECT s.*, NULL::text AS backing, false AS has_json FROM terrane.state_versions s WHERE s.object_id = $1 OR s.json_object_id = $1
 
 -- name: state_version_finalize
 UPDATE terrane.state_versions SET status = 'finalized', size = $2, finalized_at = now() WHERE id = $1 AND status = 'pending'
@@ -67,6 +69,15 @@ SELECT o.*, w.id AS workspace_id FROM terrane.workspaces w JOIN terrane.state_ve
 
 -- name: state_output_ids
 SELECT id, state_version_id FROM terrane.state_version_outputs WHERE state_version_id = ANY ($1::text[]) ORDER BY name
+
+-- name: state_outputs_delete
+DELETE FROM terrane.state_version_outputs WHERE state_version_id = $1
+
+-- name: state_version_forget_content
+UPDATE terrane.state_versions SET resources = '[]' WHERE id = $1
+
+-- name: state_version_set_rollback
+UPDATE terrane.state_versions SET rollback_of = $2 WHERE id = $1
 
 -- name: state_output_find
 SELECT o.*, s.workspace_id FROM terrane.state_version_outputs o JOIN terrane.state_versions s ON s.id = o.state_version_id WHERE o.id = $1

@@ -60,6 +60,12 @@ void Api::add_routes(http::Router& router) {
   router.add({Method::get, "/api/v2/workspaces/:id/state-versions", api::bind<&Api::list>(this)});
   router.add({Method::post, "/api/v2/workspaces/:id/state-versions", api::bind<&Api::create>(this),
               48 * 1024 * 1024});
+  router.add({Method::patch, "/api/v2/workspaces/:id/state-versions", api::bind<&Api::rollback>(this)});
+  const std::string actions = "/api/v2/state-versions/:id/actions/";
+  router.add({Method::post, actions + "soft_delete_backing_data", api::bind<&Api::soft_delete>(this)});
+  router.add({Method::post, actions + "restore_backing_data", api::bind<&Api::restore>(this)});
+  router.add(
+      {Method::post, actions + "permanently_delete_backing_data", api::bind<&Api::permanently_delete>(this)});
   router.add({Method::get, "/api/v2/workspaces/:id/current-state-version", api::bind<&Api::current>(this)});
   router.add({Method::get, "/api/v2/workspaces/:id/current-state-version-outputs",
               api::bind<&Api::current_outputs>(this)});
@@ -86,6 +92,41 @@ void Api::add_routes(http::Router& router) {
   includes.add_relation("state-versions", "workspace", {"workspaces"});
 }
 
+namespace {
+
+/// How many instances of each type there are, by module or provider, as API v2 shows them: `null-resource`.
+json::object counted_by(const json::value& resources, std::string_view member, std::string_view wrap) {
+  json::object out;
+  if (!resources.is_array()) return out;
+  for (const json::value& item : resources.get_array()) {
+    const json::object& resource = item.as_object();
+    std::string group = find_string(resource, member).value_or("");
+    if (!wrap.empty() && !group.starts_with(wrap)) group = std::string(wrap) + "[\"" + group + "\"]";
+    std::string type = find_string(resource, "type").value_or("");
+    std::ranges::replace(type, '_', '-');
+    json::value& inside = out[group];
+    if (!inside.is_object()) inside = json::object();
+    json::value& count = inside.get_object()[type];
+    const std::int64_t before = count.is_int64() ? count.get_int64() : 0;
+    count = before + find_int(resource, "count").value_or(0);
+  }
+  return out;
+}
+
+/// Resources under management, as API v2 counts them: without those that stand for nothing.
+std::int64_t managed_count(const json::value& resources) {
+  std::int64_t count = 0;
+  if (!resources.is_array()) return count;
+  for (const json::value& item : resources.get_array()) {
+    const std::string type = find_string(item.as_object(), "type").value_or("");
+    if (type != "null_resource" && type != "terraform_data")
+      count += find_int(item.as_object(), "count").value_or(0);
+  }
+  return count;
+}
+
+}  // namespace
+
 json::object Api::document(const StateVersion& version, json::array outputs, bool may_upload) const {
   json::object out = jsonapi::encode(resource(), &version, version.id.text());
   json::object& attributes = out["attributes"].as_object();
@@ -93,13 +134,25 @@ json::object Api::document(const StateVersion& version, json::array outputs, boo
     auto life = access == object::Access::write ? object::upload_life : object::download_life;
     return needs_.origin + needs_.urls.path(access, Id<Object>(object), life);
   };
-  if (version.status == "finalized")
+  if (version.status == "finalized" && version.backing) attributes["status"] = *version.backing;
+  if (version.usable()) {
     attributes["hosted-state-download-url"] = url(object::Access::read, version.object);
+    attributes["hosted-json-state-download-url"] =
+        version.has_json ? json::value(url(object::Access::read, version.json_object.value()))
+                         : json::value();
+  }
   if (version.status == "pending" && may_upload) {
     attributes["hosted-state-upload-url"] = url(object::Access::write, version.object);
     if (version.json_object)
       attributes["hosted-json-state-upload-url"] = url(object::Access::write, *version.json_object);
   }
+  const bool parsed = version.resources_processed && !version.parse_error;
+  attributes["state-version"] = parsed ? json::value(4) : json::value();
+  attributes["modules"] = counted_by(version.resources, "module", "");
+  attributes["providers"] = counted_by(version.resources, "provider", "provider");
+  attributes["billable-rum-count"] = parsed ? json::value(managed_count(version.resources)) : json::value();
+  attributes["vcs-commit-sha"] = nullptr;
+  attributes["vcs-commit-url"] = nullptr;
   auto link = [](std::string_view type, const std::optional<std::string>& id) {
     return json::object{
         {"data", id ? json::value(json::object{{"id", *id}, {"type", type}}) : json::value()}};
@@ -108,6 +161,8 @@ json::object Api::document(const StateVersion& version, json::array outputs, boo
                                       {"run", link("runs", version.run)},
                                       {"created-by", link("users", version.created_by)},
                                       {"outputs", json::object{{"data", std::move(outputs)}}}};
+  if (version.rollback_of)
+    out["relationships"].as_object()["rollback-state-version"] = link("state-versions", version.rollback_of);
   out["links"] = json::object{{"self", "/api/v2/state-versions/" + version.id.text()}};
   return out;
 }
@@ -290,14 +345,7 @@ Task<http::Response> Api::create(http::Request& request) {
     postgres::Tx tx = co_await needs_.database.begin();
     auto seen = co_await workspace::require(tx, principal, request.parameter("id"), workspace::RowLock::yes);
     if (!seen.access.write_state) throw Error(Code::not_found, "");
-    if (!seen.workspace.locked())
-      throw Error(Code::conflict,
-                  "The workspace must be locked by you before its state is written. It is not locked.");
-    if (!seen.workspace.locked_by(principal.kind == api::Principal::Kind::team ? "teams" : "users",
-                                  principal.id)) {
-      throw Error(Code::conflict, "The workspace must be locked by you before its state is written. " +
-                                      workspace::lock_description(seen.workspace));
-    }
+    require_lock_of(principal, seen.workspace);
     if (run) {
       postgres::Result known =
           co_await tx.run(sql::state_run_of_workspace, postgres::Params::of(*run, seen.workspace.id));
@@ -384,7 +432,8 @@ Task<http::Response> Api::outputs(http::Request& request) {
   if (!version) throw Error(Code::not_found, "");
   auto seen = co_await workspace::require(tx, api::principal(request), version->workspace);
   if (!seen.access.read_outputs) throw Error(Code::not_found, "");
-  json::array outputs = co_await output_documents(tx, version->id.text(), false);
+  // Who may read the state has the sensitive values anyway.
+  json::array outputs = co_await output_documents(tx, version->id.text(), seen.access.read_state);
   std::int64_t total = static_cast<std::int64_t>(outputs.size());
   json::array shown = jsonapi::slice(std::move(outputs), page);
   co_return api::answer(200, jsonapi::list_document(std::move(shown), page, total, request.path));
@@ -440,7 +489,7 @@ Task<http::Response> Api::download(http::Request& request) {
   std::optional<StateVersion> version = co_await find(tx, request.parameter("id"));
   if (!version) throw Error(Code::not_found, "");
   auto seen = co_await workspace::require(tx, api::principal(request), version->workspace);
-  if (!seen.access.read_state || version->status != "finalized") throw Error(Code::not_found, "");
+  if (!seen.access.read_state || !version->usable()) throw Error(Code::not_found, "");
   http::Response response;
   response.status = 302;
   response.headers.set("Location",

@@ -142,8 +142,11 @@ DELETE FROM terrane.workspaces WHERE id = $1
 -- name: workspace_delete_objects
 UPDATE terrane.objects SET status = 'deleted', deleted_at = now() WHERE workspace_id = $1 AND status <> 'deleted'
 
+-- An apply that executes keeps its workspace; a plan may end with it. The jobs are locked, so that none is handed out until the workspace is gone.
 -- name: workspace_executing_run
-SELECT run_id, phase FROM terrane.jobs WHERE workspace_id = $1 AND status = 'claimed' ORDER BY claimed_at LIMIT 1
+SELECT j.run_id, j.phase
+  FROM (SELECT run_id, phase, status FROM terrane.jobs WHERE workspace_id = $1 AND status IN ('queued', 'claimed') ORDER BY id FOR UPDATE) j
+ WHERE j.status = 'claimed' AND j.phase = 'apply' LIMIT 1
 
 -- What the lock's owner, a run, executes; a queued apply counts, since nothing asks for the lock again when it starts.
 -- name: workspace_executing_owner

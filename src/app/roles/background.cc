@@ -11,6 +11,7 @@
 #include "run/past.h"
 #include "run/scheduler.h"
 #include "run/silence.h"
+#include "run/triggers.h"
 #include "run/uploads.h"
 #include "state/recovery.h"
 #include "state/retention.h"
@@ -19,7 +20,15 @@ namespace terrane::app {
 namespace {
 
 /// The advisory locks of duties, apart from others in the same database.
-enum class DutyKey : std::int64_t { scheduler = 7'300'000'001, relay, uploads, recovery, silence, retention };
+enum class DutyKey : std::int64_t {
+  scheduler = 7'300'000'001,
+  relay,
+  uploads,
+  recovery,
+  silence,
+  retention,
+  triggered
+};
 
 /// Tells all webs of a revoked token, beside NOTIFY. Without Redis their caches end by themselves within 5
 /// seconds.
@@ -75,6 +84,7 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
   run::SilenceSweeper silence(database, archivist, [&jobs] { return answers(jobs); });
   state::Recovery recovery(database, archivist);
   state::RetentionSweeper retention(database);
+  run::TriggeredRuns triggered(executor, database, [&past] { return past.check(); }, look);
   redis::Client redis(executor, config.redis());
   postgres::Listener listener(executor, config.text("database_url"),
                               {"terrane_runs", "terrane_outbox", "terrane_tokens"},
@@ -84,7 +94,10 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
                                   return;
                                 }
                                 // After a reconnect everything may have changed.
-                                if (channel != "terrane_outbox") scheduler.wake();
+                                if (channel != "terrane_outbox") {
+                                  scheduler.wake();
+                                  triggered.wake();
+                                }
                                 if (channel != "terrane_runs") relay.wake();
                               });
   // The witness of the database's history lies on this machine: each background keeps its own.
@@ -100,11 +113,14 @@ Task<int> background(RoleConfig config, net::Executor executor, net::Stop& stop)
   postgres::Duty sweeping = duty(DutyKey::uploads, [&](net::Stop& until) { return uploads.run(until); });
   postgres::Duty recovering = duty(DutyKey::recovery, [&](net::Stop& until) { return recovery.run(until); });
   postgres::Duty retaining = duty(DutyKey::retention, [&](net::Stop& until) { return retention.run(until); });
+  postgres::Duty triggering = duty(
+      DutyKey::triggered, [&](net::Stop& until) { return triggered.run(until); }, [&] { triggered.wake(); });
   postgres::Duty watching = duty(DutyKey::silence, [&](net::Stop& until) { return silence.run(until); });
   net::spawn(executor, "outbox relay", relaying.run(stop));
   net::spawn(executor, "upload sweeper", sweeping.run(stop));
   net::spawn(executor, "recovery of states", recovering.run(stop));
   net::spawn(executor, "data retention", retaining.run(stop));
+  net::spawn(executor, "triggered runs", triggering.run(stop));
   net::spawn(executor, "watch over silent nodes", watching.run(stop));
   log::info("ready");
   co_await scheduling.run(stop);

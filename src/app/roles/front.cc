@@ -1,6 +1,7 @@
 #include "app/roles/front.h"
 
 #include "base/text.h"
+#include "configversion/configversion.h"
 #include "run/uploads.h"
 
 namespace terrane::app {
@@ -32,9 +33,18 @@ Task<http::Response> Front::discovery(http::Request&) {
 Task<http::Response> Front::ping(http::Request&) { co_return api::no_content(); }
 
 Task<http::Response> Front::blob(http::Request& request) {
+  std::optional<object::Grant> grant;
+  if (request.method == http::Method::put)
+    grant = needs_.urls.verify(request.path.substr(request.path.rfind('/') + 1));
+  if (grant && grant->access == object::Access::write) {
+    Id<Object> target = co_await configversion::upload_target(needs_.database, grant->object, grant->expires);
+    if (target != grant->object) {
+      grant->object = target;
+      request.target = needs_.urls.path(object::Access::write, target, object::upload_life);
+    }
+  }
   http::Response response = co_await needs_.archivist.forward(request);
   if (request.method != http::Method::put || response.status != 200) co_return response;
-  std::optional<object::Grant> grant = needs_.urls.verify(request.path.substr(request.path.rfind('/') + 1));
   std::optional<std::int64_t> size = parse_int(response.headers.find("X-Terrane-Size").value_or(""));
   std::optional<std::string_view> md5 = response.headers.find("X-Terrane-Md5");
   if (!grant || !size || !md5) throw Error(Code::internal, "archivist did not say what it stored");

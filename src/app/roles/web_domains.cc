@@ -42,10 +42,13 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
       ssh_keys(to.database, to.vault),
       variables(to.database, to.vault, includes),
       variable_sets(to.database, to.vault, includes),
-      configurations(to.database, to.urls, "https://" + config.text("public_host"), includes),
+      configurations(
+          {to.database, to.urls, "https://" + config.text("public_host"), includes, registry::module_access}),
+      modules(to.database, to.urls, "https://" + config.text("public_host")),
       states(
           {to.database, to.archivist, to.vault, to.urls, "https://" + config.text("public_host"), includes}),
       runs({to.executor, to.database, to.vault, to.urls, "https://" + config.text("public_host"), includes}),
+      triggers(to.database, includes),
       jobs({to.executor, to.database, to.vault, to.archivist, to.tokens, to.urls, config.text("public_host"),
             limits_of(config)}) {
   front.add_public_routes(router);
@@ -71,8 +74,10 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   variables.add_routes(router);
   variable_sets.add_routes(router);
   configurations.add_routes(router);
+  modules.add_routes(router);
   states.add_routes(router);
   runs.add_routes(router);
+  triggers.add_routes(router);
   jobs.add_routes(job_router);
   front.add_blob_routes(job_router);
   includes.require_complete();

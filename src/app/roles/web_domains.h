@@ -10,8 +10,10 @@
 #include "organization/organization_api.h"
 #include "organization/retention_api.h"
 #include "organization/subscription_api.h"
+#include "registry/module.h"
 #include "run/api.h"
 #include "run/job_api.h"
+#include "run/triggers.h"
 #include "ssh_key/ssh_key_api.h"
 #include "state/state.h"
 #include "team/grant_api.h"
@@ -66,8 +68,10 @@ struct WebDomains {
   variable::VariableApi variables;
   variable::VariableSetApi variable_sets;
   configversion::Api configurations;
+  registry::Api modules;
   state::Api states;
   run::Api runs;
+  run::TriggerApi triggers;
   run::JobApi jobs;
   http::Router router;      ///< the public listener's
   http::Router job_router;  ///< the job API's
