@@ -4,6 +4,7 @@
 #include "configversion/configversion.h"
 #include "run/testing_stage.h"
 #include "user/user_api.h"
+#include "workspace/workspace_api.h"
 
 namespace terrane::run {
 namespace {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "run/testing_stage.h"
+#include "workspace/workspace_api.h"
 
 namespace terrane::run {
 namespace {
