@@ -25,11 +25,15 @@ def remote_block(site, workspaces: str) -> str:
 class Login(Case):
     def test_with_a_token_and_logout(self):
         cli = self.cli(ONE, init=False)
-        rc = cli.directory / ".cli.rc"
-        written = rc.read_text()
-        rc.write_text("disable_checkpoint = true\n" + written[written.index("provider_installation"):])
-        self.assertIn("tofu login", cli.run("init", "-input=false", expect=1).text)
         (cli.directory / ".home" / ".terraform.d").mkdir(parents=True)
+        cli.write(".cli.rc", "disable_checkpoint = true\n")
+        # With a configuration file named, the CLI does not look where `login` keeps tokens.
+        plain = {"TF_CLI_CONFIG_FILE": ""}
+
+        def run(*arguments: str, expect: int = 0) -> str:
+            return cli.run(*arguments, expect=expect, environment=plain).text
+
+        self.assertIn("tofu login", run("init", "-input=false", expect=1))
         with cli.terminal("login", self.site.hostname) as terminal:
             terminal.expect("Enter a value:")
             terminal.type("yes\n")
@@ -40,15 +44,14 @@ class Login(Case):
             terminal.wait()
         kept = cli.directory / ".home" / ".terraform.d" / "credentials.tfrc.json"
         self.assertEqual(json.loads(kept.read_text())["credentials"][self.site.hostname]["token"], self.site.token)
-        cli.init()
-        self.assertIn("1 added", cli.apply().output)
-        cli.run("logout", self.site.hostname)
-        self.assertIn("Required token could not be found", cli.run("init", "-input=false", expect=1).text)
+        run("init", "-input=false")
+        self.assertIn("1 added", run("apply", "-input=false", "-auto-approve"))
+        run("logout", self.site.hostname)
+        self.assertIn("Required token could not be found", run("init", "-input=false", expect=1))
 
     def test_with_a_wrong_token_keeps_nothing(self):
         cli = self.cli(ONE, init=False)
-        rc = cli.directory / ".cli.rc"
-        rc.write_text("disable_checkpoint = true\n")
+        cli.write(".cli.rc", "disable_checkpoint = true\n")
         with cli.terminal("login", self.site.hostname) as terminal:
             terminal.expect("Enter a value:")
             terminal.type("yes\n")
