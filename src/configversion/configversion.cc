@@ -69,7 +69,8 @@ void Api::add_routes(http::Router& router) {
   router.add({Method::get, "/api/v2/workspaces/:id/configuration-versions", api::bind<&Api::list>(this)});
   router.add({Method::post, "/api/v2/workspaces/:id/configuration-versions", api::bind<&Api::create>(this)});
   router.add({Method::get, "/api/v2/configuration-versions/:id", api::bind<&Api::show>(this)});
-  router.add({Method::get, "/api/v2/configuration-versions/:id/download", api::bind<&Api::download>(this)});
+  router.add({Method::get, "/api/v2/configuration-versions/:id/download", api::bind<&Api::download>(this)},
+             {http::Shape::Form::redirect});
 }
 
 Task<http::Response> Api::list(http::Request& request) {

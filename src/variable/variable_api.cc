@@ -43,7 +43,7 @@ void VariableApi::add_routes(http::Router& router) {
   using http::Method;
   using Self = VariableApi;
   const std::string all = "/api/v2/workspaces/:workspace_id/vars";
-  router.add({Method::get, all, api::bind<&Self::list>(this)});
+  router.add({Method::get, all, api::bind<&Self::list>(this)}, {http::Shape::Form::all, "vars"});
   router.add({Method::post, all, api::bind<&Self::create>(this), body_limit});
   router.add({Method::get, all + "/:id", api::bind<&Self::show>(this)});
   router.add({Method::patch, all + "/:id", api::bind<&Self::update>(this), body_limit});

@@ -1,4 +1,5 @@
 #pragma once
+#include "api/openapi.h"
 #include "app/role_config.h"
 #include "app/roles/front.h"
 #include "configversion/configversion.h"
@@ -55,5 +56,8 @@ struct WebDomains {
 
 /// All rows of both listeners, one a line: method, pattern, whether a token is asked for.
 std::string routes_text();
+
+/// The OpenAPI document of the public listener's API v2.
+api::OpenApi openapi();
 
 }  // namespace terrane::app
