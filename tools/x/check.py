@@ -74,6 +74,7 @@ PARTS = {
     "faults-outages": lambda: whole_suite("faults", "--part", "outages"),
     "security": lambda: whole_suite("security", "--all"),
     "conformance": lambda: whole_suite("conformance", "--all"),
+    "openapi": lambda: whole_suite("openapi"),
 }
 
 
