@@ -63,6 +63,7 @@ json::object organization_rights() {
 Member taken_teams() {
   Member member = related_many("teams", "teams");
   member.place = Member::Place::taken_relation;
+  member.always = false;
   return member;
 }
 

@@ -43,6 +43,10 @@ def make(api: Api) -> dict:
         "state-version-outputs": outputs[0]["id"],
         "authentication-tokens": token(api, user), "terraform-versions": terraform_version(api),
     }
+    ids["teams"] = team(api, organization)
+    ids["organization-memberships"] = membership(api, organization)
+    ids["team-workspaces"] = grant(api, ids, "workspace", ids["teams"])
+    ids["team-projects"] = grant(api, ids, "project", ids["teams"])
     return {"ids": ids, "workspace": "standing"}
 
 
@@ -56,6 +60,24 @@ def terraform_version(api: Api) -> str:
     return api.post("/admin/terraform-versions", document("terraform-versions", {
         "version": f"{number % 900 + 90}.{number // 1000 % 100}.{number // 100000 % 1000}",
         "archs": [{"url": "https://a.example/b", "sha": "0" * 64, "os": "linux", "arch": "amd64"}]}))["id"]
+
+
+def team(api: Api, organization: str) -> str:
+    return api.post(f"/organizations/{organization}/teams", document("teams", {"name": name()}))["id"]
+
+
+def membership(api: Api, organization: str) -> str:
+    return api.post(f"/organizations/{organization}/organization-memberships",
+                    document("organization-memberships", {"email": f"{name()}@ground.example"}))["id"]
+
+
+def grant_of(ids: dict[str, str], place: str, team: str) -> dict:
+    return document(f"team-{place}s", {"access": "read"},
+                    {"team": ("teams", team), place: (f"{place}s", ids[f"{place}s"])})
+
+
+def grant(api: Api, ids: dict[str, str], place: str, team: str) -> str:
+    return api.post(f"/team-{place}s", grant_of(ids, place, team))["id"]
 
 
 class Fresh:
@@ -103,6 +125,33 @@ class Fresh:
 
     def terraform_version(self) -> dict:
         return {"id": terraform_version(self.api)}
+
+    def team(self) -> dict:
+        return {"id": team(self.api, self.ids["organizations"])}
+
+    def team_with_token(self) -> dict:
+        made = self.team()
+        self.api.post(f"/teams/{made['id']}/authentication-token", document("authentication-tokens"))
+        return made
+
+    def team_with_members(self) -> dict:
+        made = self.team()
+        for kind, members in [("users", self.users()), ("organization-memberships", self.memberships())]:
+            self.api.post(f"/teams/{made['id']}/relationships/{kind}", members, expect=204)
+        return made
+
+    def users(self) -> dict:
+        """Users are named when they join a team."""
+        return {"data": [{"type": "users", "id": self.api.get("/account/details")["attributes"]["username"]}]}
+
+    def memberships(self) -> dict:
+        return {"data": [{"type": "organization-memberships", "id": self.ids["organization-memberships"]}]}
+
+    def membership(self) -> dict:
+        return {"id": membership(self.api, self.ids["organizations"])}
+
+    def grant(self, place: str) -> dict:
+        return {"id": grant(self.api, self.ids, place, self.team()["id"])}
 
     def planned_run(self) -> dict:
         workspace = self.workspace()["id"]

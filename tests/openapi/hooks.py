@@ -27,6 +27,7 @@ ORGANIZATION = "/organizations/{organization}"
 BY_NAME = f"{ORGANIZATION}/workspaces/{{name}}"
 WORKSPACE = "/workspaces/{id}"
 CONSUMERS = f"{WORKSPACE}/relationships/remote-state-consumers"
+TEAM = "/teams/{id}/relationships"
 VARIABLE = "/workspaces/{workspace_id}/vars/{id}"
 
 # What an operation uses up or changes.
@@ -55,6 +56,19 @@ PREPARED = {
     ("DELETE", "/authentication-tokens/{id}"): FRESH.token,
     ("PATCH", "/admin/terraform-versions/{id}"): FRESH.terraform_version,
     ("DELETE", "/admin/terraform-versions/{id}"): FRESH.terraform_version,
+    ("PATCH", "/teams/{id}"): FRESH.team,
+    ("DELETE", "/teams/{id}"): FRESH.team,
+    ("POST", f"{TEAM}/users"): FRESH.team,
+    ("DELETE", f"{TEAM}/users"): FRESH.team_with_members,
+    ("POST", f"{TEAM}/organization-memberships"): FRESH.team,
+    ("DELETE", f"{TEAM}/organization-memberships"): FRESH.team_with_members,
+    ("GET", "/teams/{id}/authentication-token"): FRESH.team_with_token,
+    ("DELETE", "/teams/{id}/authentication-token"): FRESH.team_with_token,
+    ("DELETE", "/organization-memberships/{id}"): FRESH.membership,
+    ("PATCH", "/team-workspaces/{id}"): lambda: FRESH.grant("workspace"),
+    ("DELETE", "/team-workspaces/{id}"): lambda: FRESH.grant("workspace"),
+    ("PATCH", "/team-projects/{id}"): lambda: FRESH.grant("project"),
+    ("DELETE", "/team-projects/{id}"): lambda: FRESH.grant("project"),
     ("POST", "/runs/{id}/actions/apply"): FRESH.planned_run,
     ("POST", "/runs/{id}/actions/discard"): FRESH.planned_run,
     ("POST", "/runs/{id}/actions/cancel"): FRESH.pending_run,
@@ -66,11 +80,22 @@ BODIES = {
     ("DELETE", CONSUMERS): lambda: ground.consumers(IDS),
     ("POST", f"{WORKSPACE}/state-versions"): ground.state_version,
     ("POST", "/runs"): lambda: ground.run(IDS),
+    ("POST", f"{TEAM}/users"): FRESH.users,
+    ("DELETE", f"{TEAM}/users"): FRESH.users,
+    ("POST", f"{TEAM}/organization-memberships"): FRESH.memberships,
+    ("DELETE", f"{TEAM}/organization-memberships"): FRESH.memberships,
+    ("POST", f"{ORGANIZATION}/organization-memberships"):
+        lambda: ground.document("organization-memberships", {"email": f"{ground.name()}@ground.example"}),
+    ("POST", "/team-workspaces"): lambda: ground.grant_of(IDS, "workspace", FRESH.team()["id"]),
+    ("POST", "/team-projects"): lambda: ground.grant_of(IDS, "project", FRESH.team()["id"]),
+    ("DELETE", f"{ORGANIZATION}/team-tokens"): lambda: {"data": []},
 }
 # Parameters that an operation cannot do without, though each is optional by itself.
 QUERIES = {
     ("GET", "/state-versions"): {"filter[workspace][name]": GROUND["workspace"],
                                  "filter[organization][name]": IDS["organizations"]},
+    ("GET", "/team-workspaces"): {"filter[workspace][id]": IDS["workspaces"]},
+    ("GET", "/team-projects"): {"filter[project][id]": IDS["projects"]},
 }
 USED_UP = {operation for operation in PREPARED if operation[0] != "GET"}
 
