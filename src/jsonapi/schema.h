@@ -14,7 +14,7 @@ namespace terrane::jsonapi {
 struct Member {
   enum class Place { shown, shown_relation, taken, taken_relation };
   Place place;
-  std::string_view name;
+  std::string_view name;  ///< of static life
   json::value schema;
   bool always = true;  ///< in every answer; for a request: without it nothing can be made
 };

@@ -16,11 +16,13 @@ json::value words(std::span<const std::string_view> values) {
   return json::object{{"type", "string"}, {"enum", std::move(list)}};
 }
 
-/// All rights of a kind of grant by their groups; the group "" are the attributes themselves.
-std::map<std::string_view, json::object> rights_of(const GrantKind& kind) {
+/// The rights of a kind of grant that stand in groups. Names are views of what lives as long as the program.
+std::map<std::string_view, json::object> groups_of(const GrantKind& kind) {
   std::map<std::string_view, json::object> groups;
-  for (const GrantField& field : kind.fields)
+  for (const GrantField& field : kind.fields) {
+    if (field.group.empty()) continue;
     groups[field.group][field.name] = field.values.empty() ? boolean() : words(field.values);
+  }
   return groups;
 }
 
@@ -40,16 +42,15 @@ Schema grant(const GrantKind& kind) {
                             related("team", "teams"), related(kind.place, kind.place_type),
                             needs_related("team", "teams"), needs_related(kind.place, kind.place_type)},
                 .has_links = true};
-  for (const auto& [name, group] : rights_of(kind)) {
-    if (!name.empty()) {
-      schema.members.push_back(shown(name, closed_object(group)));
-      schema.members.push_back(takes(name, some_of(group)));
-      continue;
-    }
-    for (const json::key_value_pair& item : group) {
-      schema.members.push_back(shown(item.key(), item.value()));
-      schema.members.push_back(takes(item.key(), item.value()));
-    }
+  for (const GrantField& field : kind.fields) {
+    if (!field.group.empty()) continue;
+    json::value value = field.values.empty() ? boolean() : words(field.values);
+    schema.members.push_back(shown(field.name, value));
+    schema.members.push_back(takes(field.name, std::move(value)));
+  }
+  for (const auto& [name, group] : groups_of(kind)) {
+    schema.members.push_back(shown(name, closed_object(group)));
+    schema.members.push_back(takes(name, some_of(group)));
   }
   return schema;
 }

@@ -44,6 +44,12 @@ class Document(unittest.TestCase):
             given = {item["name"] for item in operation.get("parameters", []) if item["in"] == "path"}
             self.assertEqual(given, {part[1:-1] for part in path.split("/") if part.startswith("{")}, (method, path))
 
+    def test_members_have_plain_names(self):
+        for item in every(self.document["components"]["schemas"], dict):
+            if item.get("additionalProperties") is False:
+                for name in item.get("properties", {}):
+                    self.assertRegex(name, r"\A[a-z][a-z0-9_-]*\Z")
+
     def test_objects_of_answers_are_closed_and_name_what_is_required(self):
         for name, schema in self.document["components"]["schemas"].items():
             for item in every(schema, dict):
