@@ -92,6 +92,12 @@ void add_admin_commands(CLI::App& app, int& status) {
     std::fputs(routes_text().c_str(), stdout);
     status = 0;
   });
+  app.add_subcommand("openapi", "print the OpenAPI document of API v2")->callback([&status] {
+    api::OpenApi made = openapi();
+    std::printf("%s\n", json::serialize(made.document).c_str());
+    for (const std::string& row : made.undescribed) std::fprintf(stderr, "no schema: %s\n", row.c_str());
+    status = 0;
+  });
   add_drain("drain", "give a node no new phases", true);
   add_drain("undrain", "give a node phases again", false);
 }

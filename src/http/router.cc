@@ -39,7 +39,8 @@ std::string joined(std::span<const std::string> parts) {
 
 }  // namespace
 
-void Router::add(Route route) {
+void Router::add(Route route, Shape shape) {
+  route.shape = shape;
   Node* node = &root_;
   std::vector<std::pair<Method, std::size_t>>* rows = nullptr;
   for (std::string_view part : parts_of(route.pattern)) {

@@ -24,7 +24,7 @@ void TerraformVersionApi::add_routes(http::Router& router) {
   using http::Method;
   using Self = TerraformVersionApi;
   const std::string all = "/api/v2/admin/terraform-versions";
-  router.add({Method::get, all, api::bind<&Self::list>(this)});
+  router.add({Method::get, all, api::bind<&Self::list>(this)}, {.query = "filter[version] search[version]"});
   router.add({Method::post, all, api::bind<&Self::create>(this), 64 * 1024});
   router.add({Method::get, all + "/:id", api::bind<&Self::show>(this)});
   router.add({Method::patch, all + "/:id", api::bind<&Self::update>(this), 64 * 1024});

@@ -105,6 +105,11 @@ struct Type<std::optional<T>> {
 };
 
 template <class T>
+constexpr bool is_optional = false;
+template <class T>
+constexpr bool is_optional<std::optional<T>> = true;
+
+template <class T>
 const FieldOps& make() {
   static const FieldOps table{
       [](const void* value) { return Type<T>::to_json(*static_cast<const T*>(value)); },
@@ -112,7 +117,7 @@ const FieldOps& make() {
       [](const postgres::Row& row, std::string_view column, void* value) {
         *static_cast<T*>(value) = Type<T>::from_column(row, column);
       },
-      Type<T>::schema};
+      Type<T>::schema, is_optional<T>};
   return table;
 }
 

@@ -24,6 +24,7 @@ struct FieldOps {
   void (*from_json)(const json::value& given, void* value);
   void (*from_column)(const postgres::Row& row, std::string_view column, void* value);
   std::string_view schema;  ///< the JSON schema of the wire form
+  bool nullable = false;    ///< whether null is a value, too
 };
 
 /// The ops of a member's type: std::string, bool, std::int64_t, Time, their optionals,

@@ -59,7 +59,8 @@ http::Response binding_list(const std::vector<TagBinding>& bindings,
 void ProjectApi::add_routes(http::Router& router) {
   using http::Method;
   using Self = ProjectApi;
-  router.add({Method::get, "/api/v2/organizations/:organization/projects", api::bind<&Self::list>(this)});
+  router.add({Method::get, "/api/v2/organizations/:organization/projects", api::bind<&Self::list>(this)},
+             {.query = "q filter[names]"});
   router.add({Method::post, "/api/v2/organizations/:organization/projects", api::bind<&Self::create>(this),
               64 * 1024});
   router.add({Method::get, "/api/v2/projects/:id", api::bind<&Self::show>(this)});

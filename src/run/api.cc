@@ -3,33 +3,54 @@
 namespace terrane::run {
 void Api::add_routes(http::Router& router) {
   using http::Method;
+  using Form = http::Shape::Form;
   router.add({Method::post, "/api/v2/runs", api::bind<&Api::create>(this)});
-  router.add({Method::get, "/api/v2/runs/:id", api::bind<&Api::show>(this)});
-  router.add({Method::get, "/api/v2/workspaces/:id/runs", api::bind<&Api::list>(this)});
+  router.add({Method::get, "/api/v2/runs/:id", api::bind<&Api::show>(this)}, {.query = "include"});
   router.add(
-      {Method::get, "/api/v2/organizations/:organization/runs", api::bind<&Api::list_of_organization>(this)});
-  router.add({Method::post, "/api/v2/runs/:id/actions/apply", api::bind<&Api::confirm>(this)});
-  router.add({Method::post, "/api/v2/runs/:id/actions/discard", api::bind<&Api::discard>(this)});
-  router.add({Method::post, "/api/v2/runs/:id/actions/cancel", api::bind<&Api::cancel>(this)});
-  router.add({Method::post, "/api/v2/runs/:id/actions/force-cancel", api::bind<&Api::force_cancel>(this)});
-  router.add({Method::post, "/api/v2/runs/:id/actions/force-execute", api::bind<&Api::force_execute>(this)});
+      {Method::get, "/api/v2/workspaces/:id/runs", api::bind<&Api::list>(this)},
+      {.query = "filter[status] filter[status_group] filter[source] filter[operation] filter[timeframe] "
+                "search[user] search[commit] search[basic] include"});
+  router.add(
+      {Method::get, "/api/v2/organizations/:organization/runs", api::bind<&Api::list_of_organization>(this)},
+      {.query = "filter[status] filter[status_group] filter[source] filter[operation] filter[timeframe] "
+                "filter[workspace_names] search[user] search[commit] search[basic] include"});
+  router.add({Method::post, "/api/v2/runs/:id/actions/apply", api::bind<&Api::confirm>(this)},
+             {Form::accepted, "", "comment"});
+  router.add({Method::post, "/api/v2/runs/:id/actions/discard", api::bind<&Api::discard>(this)},
+             {Form::accepted, "", "comment"});
+  router.add({Method::post, "/api/v2/runs/:id/actions/cancel", api::bind<&Api::cancel>(this)},
+             {Form::accepted, "", "comment"});
+  router.add({Method::post, "/api/v2/runs/:id/actions/force-cancel", api::bind<&Api::force_cancel>(this)},
+             {Form::accepted, "", "comment"});
+  router.add({Method::post, "/api/v2/runs/:id/actions/force-execute", api::bind<&Api::force_execute>(this)},
+             {Form::accepted});
   router.add({Method::get, "/api/v2/runs/:id/comments", api::bind<&Api::comments>(this)});
   router.add({Method::post, "/api/v2/runs/:id/comments", api::bind<&Api::create_comment>(this)});
   router.add({Method::get, "/api/v2/comments/:id", api::bind<&Api::comment>(this)});
-  router.add({Method::get, "/api/v2/runs/:id/run-events", api::bind<&Api::events>(this)});
+  router.add({Method::get, "/api/v2/runs/:id/run-events", api::bind<&Api::events>(this)},
+             {Form::all, "run-events"});
   router.add({Method::get, "/api/v2/run-events/:id", api::bind<&Api::event>(this)});
-  router.add({Method::get, "/api/v2/organizations/:organization/runs/queue", api::bind<&Api::queue>(this)});
-  router.add({Method::get, "/api/v2/organizations/:organization/capacity", api::bind<&Api::capacity>(this)});
+  router.add({Method::get, "/api/v2/organizations/:organization/runs/queue", api::bind<&Api::queue>(this)},
+             {Form::page, "runs"});
+  router.add({Method::get, "/api/v2/organizations/:organization/capacity", api::bind<&Api::capacity>(this)},
+             {Form::one, "organization-capacity"});
   router.add({Method::get, "/api/v2/plans/:id", api::bind<&Api::show_plan>(this)});
-  router.add({Method::get, "/api/v2/plans/:id/json-output", api::bind<&Api::plan_json>(this)});
-  router.add({Method::get, "/api/v2/runs/:id/plan", api::bind<&Api::run_plan>(this)});
-  router.add({Method::get, "/api/v2/runs/:id/plan/json-output", api::bind<&Api::run_plan_json>(this)});
+  router.add({Method::get, "/api/v2/plans/:id/json-output", api::bind<&Api::plan_json>(this)},
+             {Form::redirect});
+  router.add({Method::get, "/api/v2/runs/:id/plan", api::bind<&Api::run_plan>(this)}, {Form::one, "plans"});
+  router.add({Method::get, "/api/v2/runs/:id/plan/json-output", api::bind<&Api::run_plan_json>(this)},
+             {Form::redirect});
   router.add({Method::get, "/api/v2/applies/:id", api::bind<&Api::show_apply>(this)});
-  router.add({Method::get, "/api/v2/runs/:id/apply", api::bind<&Api::run_apply>(this)});
-  router.add({Method::get, "/api/v2/plans/:id/json-schema", api::bind<&Api::plan_schemas>(this)});
-  router.add({Method::get, "/api/v2/runs/:id/plan/json-schema", api::bind<&Api::run_plan_schemas>(this)});
-  router.add({Method::get, "/api/v2/applies/:id/errored-state", api::bind<&Api::errored_state>(this)});
-  router.add({Method::get, "/api/v2/applies/:id/import-list", api::bind<&Api::import_list>(this)});
+  router.add({Method::get, "/api/v2/runs/:id/apply", api::bind<&Api::run_apply>(this)},
+             {Form::one, "applies"});
+  router.add({Method::get, "/api/v2/plans/:id/json-schema", api::bind<&Api::plan_schemas>(this)},
+             {Form::redirect});
+  router.add({Method::get, "/api/v2/runs/:id/plan/json-schema", api::bind<&Api::run_plan_schemas>(this)},
+             {Form::redirect});
+  router.add({Method::get, "/api/v2/applies/:id/errored-state", api::bind<&Api::errored_state>(this)},
+             {Form::redirect});
+  router.add({Method::get, "/api/v2/applies/:id/import-list", api::bind<&Api::import_list>(this)},
+             {Form::text});
   add_includes();
 }
 

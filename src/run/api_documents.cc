@@ -75,6 +75,11 @@ Task<std::vector<json::object>> Api::documents(postgres::Tx& tx, const std::vect
     list.push_back(json::object{{"id", rows[i].string("id")}, {"type", type}});
   }
   std::vector<json::value> variables = co_await opened_variables(runs);
+  Ids waiting;
+  for (const Seen& seen : runs) {
+    if (may_wait(seen.run.state())) waiting.push_back(seen.run.id.text());
+  }
+  const std::map<std::string, std::string> waits = co_await waiting_for(tx, waiting);
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const Run& run = runs[i].run;
     json::object shown = jsonapi::encode(resource(), &run, ids[i]);
@@ -82,6 +87,8 @@ Task<std::vector<json::object>> Api::documents(postgres::Tx& tx, const std::vect
     attributes["actions"] = actions_of(run);
     attributes["permissions"] = permissions_of(runs[i].access);
     attributes["variables"] = std::move(variables[i]);
+    const auto wait = waits.find(ids[i]);
+    attributes["waiting-for"] = wait == waits.end() ? json::value() : json::value(wait->second);
     shown["relationships"] = relationships(run, std::move(links[ids[i]]));
     shown["links"] = json::object{{"self", "/api/v2/runs/" + ids[i]}};
     out.push_back(std::move(shown));
@@ -92,9 +99,6 @@ Task<std::vector<json::object>> Api::documents(postgres::Tx& tx, const std::vect
 Task<json::object> Api::document(postgres::Tx& tx, const Seen& seen) {
   std::vector<Seen> one{seen};
   std::vector<json::object> shown = co_await documents(tx, one);
-  std::optional<std::string> wait;
-  if (may_wait(seen.run.state())) wait = co_await waiting_for(tx, seen.run.id.text());
-  shown.front()["attributes"].as_object()["waiting-for"] = wait ? json::value(*wait) : json::value();
   co_return std::move(shown.front());
 }
 

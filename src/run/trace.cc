@@ -47,7 +47,8 @@ Task<std::string> trace_text(postgres::Database& database, std::string run) {
     out += detail + "\n";
   }
   postgres::Tx tx = co_await database.begin();
-  if (std::optional<std::string> wait = co_await waiting_for(tx, run)) out += "\n" + *wait + "\n";
+  const std::vector<std::string> one{run};
+  for (const auto& [id, wait] : co_await waiting_for(tx, one)) out += "\n" + wait + "\n";
   co_return out;
 }
 

@@ -71,28 +71,41 @@ std::optional<std::string> describe(const Wait& wait) {
   }
 }
 
-Task<std::optional<std::string>> waiting_for(postgres::Tx& tx, const std::string& run) {
-  postgres::Result rows = co_await tx.run(sql::run_wait, postgres::Params::of(run));
-  std::optional<postgres::Row> row = rows.one();
-  if (!row) co_return std::nullopt;
+namespace {
+
+Wait read_wait(const postgres::Row& row) {
+  const std::string run = row.string("id");
   Wait wait;
-  wait.status = status_from(row->string("status")).value_or(Status::errored);
-  wait.goes_past = row->boolean("goes_past");
+  wait.status = status_from(row.string("status")).value_or(Status::errored);
+  wait.goes_past = row.boolean("goes_past");
   wait.run = run;
-  wait.lock_kind = row->opt_string("lock_kind");
-  wait.lock_owner = row->opt_string("lock_owner");
-  wait.lock_reason = row->opt_string("lock_reason");
-  wait.before = row->opt_string("before_id");
-  wait.runs_before = row->integer("before_count");
-  wait.jobs_before = row->integer("jobs_before");
-  wait.nodes = row->integer("nodes");
-  wait.capacity = row->integer("capacity");
-  wait.executing = row->integer("executing");
-  if (auto since = row->opt_time("silent_since"))
-    wait.silence = Wait::Silence{run, row->opt_string("node_id").value_or(""), *since};
-  else if (auto of_holder = row->opt_time("silent_run_since"))
-    wait.silence = Wait::Silence{row->string("silent_run"), row->string("silent_node"), *of_holder};
-  co_return describe(wait);
+  wait.lock_kind = row.opt_string("lock_kind");
+  wait.lock_owner = row.opt_string("lock_owner");
+  wait.lock_reason = row.opt_string("lock_reason");
+  wait.before = row.opt_string("before_id");
+  wait.runs_before = row.integer("before_count");
+  wait.jobs_before = row.integer("jobs_before");
+  wait.nodes = row.integer("nodes");
+  wait.capacity = row.integer("capacity");
+  wait.executing = row.integer("executing");
+  if (auto since = row.opt_time("silent_since"))
+    wait.silence = Wait::Silence{run, row.opt_string("node_id").value_or(""), *since};
+  else if (auto of_holder = row.opt_time("silent_run_since"))
+    wait.silence = Wait::Silence{row.string("silent_run"), row.string("silent_node"), *of_holder};
+  return wait;
+}
+
+}  // namespace
+
+Task<std::map<std::string, std::string>> waiting_for(postgres::Tx& tx, const std::vector<std::string>& runs) {
+  std::map<std::string, std::string> out;
+  if (runs.empty()) co_return out;
+  postgres::Result rows = co_await tx.run(sql::run_waits, postgres::Params::of(runs));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Wait wait = read_wait(rows[i]);
+    if (std::optional<std::string> text = describe(wait)) out.emplace(wait.run, *std::move(text));
+  }
+  co_return out;
 }
 
 }  // namespace terrane::run

@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 
@@ -33,7 +34,7 @@ bool may_wait(Status status);
 /// confirm it. Pure.
 std::optional<std::string> describe(const Wait& wait);
 
-/// The same for a run as it is now.
-Task<std::optional<std::string>> waiting_for(postgres::Tx& tx, const std::string& run);
+/// The same for runs as they are now, by id; those that wait for nothing are left out.
+Task<std::map<std::string, std::string>> waiting_for(postgres::Tx& tx, const std::vector<std::string>& runs);
 
 }  // namespace terrane::run

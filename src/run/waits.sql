@@ -1,5 +1,5 @@
--- name: run_wait
-SELECT r.status, r.plan_only OR r.save_plan AS goes_past, w.lock_kind, w.lock_owner, w.lock_reason,
+-- name: run_waits
+SELECT r.id, r.status, r.plan_only OR r.save_plan AS goes_past, w.lock_kind, w.lock_owner, w.lock_reason,
        before.id AS before_id, before.count AS before_count, j.status AS job_status, j.node_id, j.silent_since,
        (SELECT count(*) FROM terrane.jobs q WHERE q.status = 'queued' AND (q.priority, q.position) < (j.priority, j.position)) AS jobs_before,
        fleet.nodes, fleet.capacity, (SELECT count(*) FROM terrane.jobs c WHERE c.status = 'claimed') AS executing,
@@ -13,4 +13,4 @@ SELECT r.status, r.plan_only OR r.save_plan AS goes_past, w.lock_kind, w.lock_ow
   LEFT JOIN terrane.jobs j ON j.run_id = r.id AND j.status IN ('queued', 'claimed')
   LEFT JOIN terrane.jobs holder ON w.lock_kind = 'runs' AND holder.run_id = w.lock_owner AND holder.run_id <> r.id AND holder.status = 'claimed'
        AND holder.silent_since IS NOT NULL
- WHERE r.id = $1
+ WHERE r.id = ANY ($1::text[])

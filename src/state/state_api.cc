@@ -56,7 +56,9 @@ std::string conflict_text(Verdict verdict, const StateVersion& current) {
 
 void Api::add_routes(http::Router& router) {
   using http::Method;
-  router.add({Method::get, "/api/v2/state-versions", api::bind<&Api::list>(this)});
+  using Form = http::Shape::Form;
+  router.add({Method::get, "/api/v2/state-versions", api::bind<&Api::list>(this)},
+             {.query = "filter[workspace][name] filter[organization][name]"});
   router.add({Method::get, "/api/v2/workspaces/:id/state-versions", api::bind<&Api::list>(this)});
   router.add({Method::post, "/api/v2/workspaces/:id/state-versions", api::bind<&Api::create>(this),
               48 * 1024 * 1024});
@@ -66,12 +68,16 @@ void Api::add_routes(http::Router& router) {
   router.add({Method::post, actions + "restore_backing_data", api::bind<&Api::restore>(this)});
   router.add(
       {Method::post, actions + "permanently_delete_backing_data", api::bind<&Api::permanently_delete>(this)});
-  router.add({Method::get, "/api/v2/workspaces/:id/current-state-version", api::bind<&Api::current>(this)});
+  router.add({Method::get, "/api/v2/workspaces/:id/current-state-version", api::bind<&Api::current>(this)},
+             {Form::one, "state-versions", "", "include"});
   router.add({Method::get, "/api/v2/workspaces/:id/current-state-version-outputs",
-              api::bind<&Api::current_outputs>(this)});
-  router.add({Method::get, "/api/v2/state-versions/:id", api::bind<&Api::show>(this)});
-  router.add({Method::get, "/api/v2/state-versions/:id/outputs", api::bind<&Api::outputs>(this)});
-  router.add({Method::get, "/api/v2/state-versions/:id/download", api::bind<&Api::download>(this)});
+              api::bind<&Api::current_outputs>(this)},
+             {Form::page, "state-version-outputs"});
+  router.add({Method::get, "/api/v2/state-versions/:id", api::bind<&Api::show>(this)}, {.query = "include"});
+  router.add({Method::get, "/api/v2/state-versions/:id/outputs", api::bind<&Api::outputs>(this)},
+             {Form::page, "state-version-outputs"});
+  router.add({Method::get, "/api/v2/state-versions/:id/download", api::bind<&Api::download>(this)},
+             {Form::redirect});
   router.add({Method::get, "/api/v2/state-version-outputs/:id", api::bind<&Api::output>(this)});
   api::Includes& includes = needs_.includes;
   using Ids = std::vector<std::string>;

@@ -56,7 +56,7 @@ void GrantApi::add_routes(http::Router& router) {
   using http::Method;
   using Self = GrantApi;
   const std::string all = "/api/v2/" + std::string(of_.kind.type);
-  router.add({Method::get, all, api::bind<&Self::list>(this)});
+  router.add({Method::get, all, api::bind<&Self::list>(this)}, {.query = of_.filter});
   router.add({Method::post, all, api::bind<&Self::create>(this), 64 * 1024});
   router.add({Method::get, all + "/:id", api::bind<&Self::show>(this)});
   router.add({Method::patch, all + "/:id", api::bind<&Self::update>(this), 64 * 1024});

@@ -107,7 +107,8 @@ void MembershipApi::add_routes(http::Router& router) {
   using Self = MembershipApi;
   const std::string all = "/api/v2/organizations/:organization/organization-memberships";
   const std::string one = "/api/v2/organization-memberships/:id";
-  router.add({Method::get, all, api::bind<&Self::list>(this)});
+  router.add({Method::get, all, api::bind<&Self::list>(this)},
+             {.query = "q filter[status] filter[email] include"});
   router.add({Method::post, all, api::bind<&Self::create>(this), 64 * 1024});
   router.add({Method::get, "/api/v2/organization-memberships", api::bind<&Self::list_own>(this)});
   router.add({Method::get, one, api::bind<&Self::show>(this)});

@@ -50,21 +50,26 @@ std::vector<std::string> people_of(const json::object& body) {
 
 void TeamApi::add_routes(http::Router& router) {
   using http::Method;
+  using Form = http::Shape::Form;
   using Self = TeamApi;
   const std::string all = "/api/v2/organizations/:organization/teams";
   const std::string one = "/api/v2/teams/:id";
   const std::string users = one + "/relationships/users";
   const std::string memberships = one + "/relationships/organization-memberships";
-  router.add({Method::get, all, api::bind<&Self::list>(this)});
+  router.add({Method::get, all, api::bind<&Self::list>(this)}, {.query = "q filter[names] include"});
   router.add({Method::post, all, api::bind<&Self::create>(this), body_limit});
-  router.add({Method::get, one, api::bind<&Self::show>(this)});
+  router.add({Method::get, one, api::bind<&Self::show>(this)}, {.query = "include"});
   router.add({Method::patch, one, api::bind<&Self::update>(this), body_limit});
   router.add({Method::del, one, api::bind<&Self::remove>(this)});
-  router.add({Method::post, users, api::bind<&Self::add_users>(this), body_limit});
-  router.add({Method::del, users, api::bind<&Self::remove_users>(this), body_limit});
+  router.add({Method::post, users, api::bind<&Self::add_users>(this), body_limit},
+             {Form::nothing, "", "identifiers"});
+  router.add({Method::del, users, api::bind<&Self::remove_users>(this), body_limit},
+             {Form::nothing, "", "identifiers"});
   router.add({Method::get, memberships, api::bind<&Self::list_memberships>(this)});
-  router.add({Method::post, memberships, api::bind<&Self::add_memberships>(this), body_limit});
-  router.add({Method::del, memberships, api::bind<&Self::remove_memberships>(this), body_limit});
+  router.add({Method::post, memberships, api::bind<&Self::add_memberships>(this), body_limit},
+             {Form::nothing, "", "identifiers"});
+  router.add({Method::del, memberships, api::bind<&Self::remove_memberships>(this), body_limit},
+             {Form::nothing, "", "identifiers"});
   includes_.add_resource("teams", load_teams);
   includes_.add_relation("teams", "users", {"users"});
   includes_.add_relation("teams", "organization", {"organizations"});

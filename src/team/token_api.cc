@@ -74,6 +74,7 @@ TokenApi::TokenApi(postgres::Database& database, user::Tokens& tokens)
 
 void TokenApi::add_routes(http::Router& router) {
   using http::Method;
+  using Form = http::Shape::Form;
   using Self = TokenApi;
   const std::string one = "/api/v2/authentication-tokens/:id";
   const std::string legacy = "/api/v2/teams/:id/authentication-token";
@@ -81,13 +82,17 @@ void TokenApi::add_routes(http::Router& router) {
   const std::string all = "/api/v2/organizations/:organization/team-tokens";
   router.add({Method::get, one, api::bind<&Self::show>(this)});
   router.add({Method::del, one, api::bind<&Self::remove>(this)});
-  router.add({Method::post, legacy, api::bind<&Self::create_legacy>(this), 64 * 1024});
-  router.add({Method::get, legacy, api::bind<&Self::show_legacy>(this)});
+  router.add({Method::post, legacy, api::bind<&Self::create_legacy>(this), 64 * 1024},
+             {Form::made, "authentication-tokens", "authentication-tokens.create"});
+  router.add({Method::get, legacy, api::bind<&Self::show_legacy>(this)},
+             {Form::one, "authentication-tokens"});
   router.add({Method::del, legacy, api::bind<&Self::remove_legacy>(this)});
   router.add({Method::post, named, api::bind<&Self::create_named>(this), 64 * 1024});
   router.add({Method::get, named, api::bind<&Self::list_of_team>(this)});
-  router.add({Method::get, all, api::bind<&Self::list_of_organization>(this)});
-  router.add({Method::del, all, api::bind<&Self::remove_many>(this), 64 * 1024});
+  router.add({Method::get, all, api::bind<&Self::list_of_organization>(this)},
+             {Form::page, "authentication-tokens", "", "q sort"});
+  router.add({Method::del, all, api::bind<&Self::remove_many>(this), 64 * 1024},
+             {Form::nothing, "", "identifiers"});
 }
 
 /// The token of the path, which the caller may see.

@@ -87,10 +87,14 @@ bool is_the_callers_fault(Code code) {
 
 void UserApi::add_routes(http::Router& router) {
   using http::Method;
+  using Form = http::Shape::Form;
   using Self = UserApi;
-  router.add({Method::get, "/api/v2/account/details", api::bind<&Self::show_account>(this)});
-  router.add({Method::patch, "/api/v2/account/update", api::bind<&Self::update_account>(this)});
-  router.add({Method::patch, "/api/v2/account/password", api::bind<&Self::change_password>(this), 64 * 1024});
+  router.add({Method::get, "/api/v2/account/details", api::bind<&Self::show_account>(this)},
+             {Form::one, "users"});
+  router.add({Method::patch, "/api/v2/account/update", api::bind<&Self::update_account>(this)},
+             {Form::one, "users", "users.update"});
+  router.add({Method::patch, "/api/v2/account/password", api::bind<&Self::change_password>(this), 64 * 1024},
+             {Form::one, "users", "passwords.create"});
   router.add({Method::get, "/api/v2/users/:id", api::bind<&Self::show_user>(this)});
   router.add({Method::get, "/api/v2/users/:id/authentication-tokens", api::bind<&Self::list_tokens>(this)});
   router.add({Method::post, "/api/v2/users/:id/authentication-tokens", api::bind<&Self::create_token>(this),

@@ -43,9 +43,10 @@ Task<Variable> open_one(vault_client::Vault& vault, Variable variable) {
 void VariableApi::add_routes(http::Router& router) {
   using http::Method;
   using Self = VariableApi;
-  router.add({Method::get, "/api/v2/workspaces/:owner/all-vars", api::bind<&Self::list_effective>(this)});
+  router.add({Method::get, "/api/v2/workspaces/:owner/all-vars", api::bind<&Self::list_effective>(this)},
+             {http::Shape::Form::all, "vars"});
   for (std::string all : {"/api/v2/workspaces/:owner/vars", "/api/v2/varsets/:owner/relationships/vars"}) {
-    router.add({Method::get, all, api::bind<&Self::list>(this)});
+    router.add({Method::get, all, api::bind<&Self::list>(this)}, {http::Shape::Form::all, "vars"});
     router.add({Method::post, all, api::bind<&Self::create>(this), body_limit});
     router.add({Method::get, all + "/:id", api::bind<&Self::show>(this)});
     router.add({Method::patch, all + "/:id", api::bind<&Self::update>(this), body_limit});

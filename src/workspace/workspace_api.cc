@@ -22,7 +22,9 @@ Task<std::vector<json::object>> load_workspaces(postgres::Tx& tx, const api::Pri
 
 void Api::add_routes(http::Router& router) {
   using http::Method;
-  router.add({Method::get, "/api/v2/organizations/:organization/workspaces", api::bind<&Api::list>(this)});
+  using Form = http::Shape::Form;
+  router.add({Method::get, "/api/v2/organizations/:organization/workspaces", api::bind<&Api::list>(this)},
+             {.query = "search[name] filter[project][id]"});
   router.add({Method::post, "/api/v2/organizations/:organization/workspaces", api::bind<&Api::create>(this)});
   router.add({Method::get, "/api/v2/organizations/:organization/workspaces/:name",
               api::bind<&Api::show_by_name>(this)});
@@ -31,24 +33,32 @@ void Api::add_routes(http::Router& router) {
   router.add({Method::del, "/api/v2/organizations/:organization/workspaces/:name",
               api::bind<&Api::remove_by_name>(this)});
   router.add({Method::post, "/api/v2/organizations/:organization/workspaces/:name/actions/safe-delete",
-              api::bind<&Api::safe_delete_by_name>(this)});
-  router.add(
-      {Method::post, "/api/v2/workspaces/:id/actions/safe-delete", api::bind<&Api::safe_delete>(this)});
+              api::bind<&Api::safe_delete_by_name>(this)},
+             {Form::nothing});
+  router.add({Method::post, "/api/v2/workspaces/:id/actions/safe-delete", api::bind<&Api::safe_delete>(this)},
+             {Form::nothing});
   router.add({Method::get, "/api/v2/workspaces/:id", api::bind<&Api::show>(this)});
   router.add({Method::patch, "/api/v2/workspaces/:id", api::bind<&Api::update>(this)});
   router.add({Method::del, "/api/v2/workspaces/:id", api::bind<&Api::remove>(this)});
-  router.add({Method::post, "/api/v2/workspaces/:id/actions/lock", api::bind<&Api::lock>(this)});
-  router.add({Method::post, "/api/v2/workspaces/:id/actions/unlock", api::bind<&Api::unlock>(this)});
+  router.add({Method::post, "/api/v2/workspaces/:id/actions/lock", api::bind<&Api::lock>(this)},
+             {Form::one, "workspaces", "reason"});
+  router.add({Method::post, "/api/v2/workspaces/:id/actions/unlock", api::bind<&Api::unlock>(this)},
+             {Form::one, "workspaces"});
   router.add(
-      {Method::post, "/api/v2/workspaces/:id/actions/force-unlock", api::bind<&Api::force_unlock>(this)});
+      {Method::post, "/api/v2/workspaces/:id/actions/force-unlock", api::bind<&Api::force_unlock>(this)},
+      {Form::one, "workspaces"});
   router.add({Method::get, "/api/v2/workspaces/:id/relationships/remote-state-consumers",
-              api::bind<&Api::list_consumers>(this)});
+              api::bind<&Api::list_consumers>(this)},
+             {Form::page, "workspaces"});
   router.add({Method::post, "/api/v2/workspaces/:id/relationships/remote-state-consumers",
-              api::bind<&Api::add_consumers>(this)});
+              api::bind<&Api::add_consumers>(this)},
+             {Form::nothing, "", "identifiers"});
   router.add({Method::patch, "/api/v2/workspaces/:id/relationships/remote-state-consumers",
-              api::bind<&Api::replace_consumers>(this)});
+              api::bind<&Api::replace_consumers>(this)},
+             {Form::nothing, "", "identifiers"});
   router.add({Method::del, "/api/v2/workspaces/:id/relationships/remote-state-consumers",
-              api::bind<&Api::remove_consumers>(this)});
+              api::bind<&Api::remove_consumers>(this)},
+             {Form::nothing, "", "identifiers"});
   router.add({Method::get, "/api/v2/workspaces/:id/resources", api::bind<&Api::resources>(this)});
   router.add({Method::post, "/api/v2/projects/:id/relationships/workspaces",
               api::bind<&Api::move_into_project>(this)});

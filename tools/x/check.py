@@ -73,6 +73,8 @@ PARTS = {
     "faults": lambda: whole_suite("faults", "--part", "killed"),
     "faults-outages": lambda: whole_suite("faults", "--part", "outages"),
     "security": lambda: whole_suite("security", "--all"),
+    "conformance": lambda: whole_suite("conformance", "--all"),
+    "openapi": lambda: whole_suite("openapi"),
 }
 
 

@@ -9,6 +9,7 @@ sys.dont_write_bytecode = True
 import bench
 import build
 import check
+import conformance
 import demo
 import install
 import paths
@@ -70,6 +71,10 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("suites", nargs="*", metavar="SUITE", help="`unit`, or a folder of tests/")
     added = verb("check", "run one of the long checks, or list them with their results for this tree", run_check)
     added.add_argument("part", nargs="?", choices=list(check.PARTS), metavar="PART", help=", ".join(check.PARTS))
+    text = "run the official client's own tests against this build, or against the demo that TFE_ADDRESS names"
+    added = verb("conformance", text, lambda options: conformance.conformance(options.rest))
+    added.set_defaults(passes_on=True)
+    added.epilog = "Takes -run RE, --file NAME, --tier T1 and all else that tests/conformance/run --help names."
     added = verb("format", "format the C++ sources", run_format)
     added.add_argument("--check", action="store_true", help="change nothing, fail if something is not formatted")
     if bench.offered():
@@ -83,7 +88,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     os.umask(0o022)
-    options = parser().parse_args(sys.argv[1:] or ["help"])
+    top = parser()
+    options, options.rest = top.parse_known_args(sys.argv[1:] or ["help"])
+    if options.rest and not getattr(options, "passes_on", False):
+        top.error(f"unrecognized arguments: {' '.join(options.rest)}")
     try:
         return options.run(options)
     except Failure as failure:

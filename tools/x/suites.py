@@ -77,7 +77,7 @@ def count_junit(text: str, status: int) -> Count:
     return count
 
 
-LONG = {"faults"}  # folders of tests/ that take too long for `x test`: parts of `x check`
+LONG = {"faults", "openapi"}  # folders of tests/ that take too long for `x test`: parts of `x check`
 
 
 def run_unit(preset: str) -> Count:

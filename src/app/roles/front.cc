@@ -9,7 +9,8 @@ namespace terrane::app {
 void Front::add_public_routes(http::Router& router) {
   using http::Method;
   router.add({Method::get, "/.well-known/terraform.json", api::bind<&Front::discovery>(this), 0, false});
-  router.add({Method::get, "/api/v2/ping", api::bind<&Front::ping>(this), 0, false});
+  router.add({Method::get, "/api/v2/ping", api::bind<&Front::ping>(this), 0, false},
+             {http::Shape::Form::nothing});
   router.add({Method::get, "/_health_check", api::bind<&Front::health>(this), 0, false});
   add_blob_routes(router);
 }

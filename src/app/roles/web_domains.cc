@@ -2,7 +2,17 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "api/openapi.h"
+#include "configversion/schema.h"
+#include "installation/schema.h"
+#include "organization/schema.h"
+#include "run/schema.h"
+#include "state/schema.h"
+#include "team/schema.h"
+#include "user/schema.h"
+#include "variable/schema.h"
 #include "vault_client/vault_client.h"
+#include "workspace/schema.h"
 
 namespace terrane::app {
 namespace {
@@ -83,8 +93,10 @@ WebDomains::WebDomains(WebAdapters to, const RoleConfig& config)
   includes.require_complete();
 }
 
-std::string routes_text() {
-  // Nothing is reached while the domains are built: these adapters lead nowhere.
+namespace {
+
+/// Gives the domains of a web that reaches nothing to `use`: these adapters lead nowhere.
+void with_domains(const std::function<void(const WebDomains&)>& use) {
   boost::asio::io_context context;
   net::Executor executor = context.get_executor();
   postgres::Database database(executor, {});
@@ -101,15 +113,38 @@ std::string routes_text() {
                            {"processes", 0},
                            {"disk_bytes", 0},
                            {"grace", 0}});
-  WebDomains domains({executor, database, redis, vault, archivist, urls, tokens}, config);
-  std::string out;
-  for (const http::Router* router : {&domains.router, &domains.job_router}) {
-    for (const http::Route& row : router->rows()) {
-      std::string method(http::name(row.method));
-      method.resize(8, ' ');
-      out += method + row.pattern + (row.authenticated ? "" : "  (no token)") + "\n";
-    }
+  const WebDomains domains({executor, database, redis, vault, archivist, urls, tokens}, config);
+  use(domains);
+}
+
+std::vector<jsonapi::Schema> schemas() {
+  std::vector<jsonapi::Schema> out;
+  for (auto of : {user::schemas, organization::schemas, installation::schemas, workspace::schemas,
+                  variable::schemas, configversion::schemas, state::schemas, run::schemas, team::schemas}) {
+    for (jsonapi::Schema& schema : of()) out.push_back(std::move(schema));
   }
+  return out;
+}
+
+}  // namespace
+
+std::string routes_text() {
+  std::string out;
+  with_domains([&out](const WebDomains& domains) {
+    for (const http::Router* router : {&domains.router, &domains.job_router}) {
+      for (const http::Route& row : router->rows()) {
+        std::string method(http::name(row.method));
+        method.resize(8, ' ');
+        out += method + row.pattern + (row.authenticated ? "" : "  (no token)") + "\n";
+      }
+    }
+  });
+  return out;
+}
+
+api::OpenApi openapi() {
+  api::OpenApi out;
+  with_domains([&out](const WebDomains& domains) { out = api::openapi(domains.router, schemas()); });
   return out;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include "agent/pool.h"
 #include "agent/pool_api.h"
+#include "api/openapi.h"
 #include "app/role_config.h"
 #include "app/roles/front.h"
 #include "configversion/configversion.h"
@@ -79,5 +80,8 @@ struct WebDomains {
 
 /// All rows of both listeners, one a line: method, pattern, whether a token is asked for.
 std::string routes_text();
+
+/// The OpenAPI document of the public listener's API v2.
+api::OpenApi openapi();
 
 }  // namespace terrane::app

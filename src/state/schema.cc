@@ -1,0 +1,36 @@
+#include "state/schema.h"
+
+#include "state/state.h"
+
+namespace terrane::state {
+
+using namespace jsonapi;
+
+std::vector<Schema> schemas() {
+  const json::value base64 = json::object{{"type", "string"}, {"contentEncoding", "base64"}};
+  return {
+      {.name = "state-versions",
+       .type = "state-versions",
+       .table = &resource(),
+       .members = {shown("status", one_of("pending finalized discarded backing_data_soft_deleted "
+                                          "backing_data_permanently_deleted")),
+                   sometimes("hosted-state-download-url", jsonapi::text()),
+                   sometimes("hosted-state-upload-url", jsonapi::text()),
+                   sometimes("hosted-json-state-upload-url", jsonapi::text()),
+                   related("workspace", "workspaces"), related("run", "runs"), related("created-by", "users"),
+                   related_many("outputs", "state-version-outputs"),
+                   needs("serial", integer(0, 9'007'199'254'740'991)),
+                   needs("md5", jsonapi::text("^[0-9a-f]{32}$")),
+                   takes("lineage", nullable(jsonapi::text("^[0-9a-f-]{1,36}$"))), takes("force", boolean()),
+                   takes("state", base64), takes("json-state", base64), takes("json-state-outputs", base64),
+                   takes_related("run", "runs")},
+       .has_links = true},
+      {.name = "state-version-outputs",
+       .type = "state-version-outputs",
+       .members = {shown("name", jsonapi::text()), shown("sensitive", boolean()),
+                   shown("type", jsonapi::text()), shown("value", anything()),
+                   shown("detailed-type", anything())}},
+  };
+}
+
+}  // namespace terrane::state

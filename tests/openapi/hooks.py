@@ -1,0 +1,147 @@
+"""Hooks of schemathesis: ids that exist, things to use up, no redirects; and what was answered.
+
+Random ids find nothing, so most requests get those of the ground. Operations that use up what they name get a fresh
+thing until they have succeeded once.
+"""
+
+import json
+import os
+import random
+import threading
+from pathlib import Path
+
+import schemathesis
+
+import ground
+from common.api import Api
+
+GROUND = json.loads(Path(os.environ["GROUND"]).read_text())
+IDS = GROUND["ids"]
+API = Api(GROUND["host"], GROUND["port"], GROUND["certificate"], GROUND["token"])
+FRESH = ground.Fresh(API, IDS)
+STANDING = {*IDS.values(), GROUND["workspace"]}
+KNOWN = 0.7  # of the requests name what exists
+
+PREFIX = "/api/v2"
+ORGANIZATION = "/organizations/{organization}"
+BY_NAME = f"{ORGANIZATION}/workspaces/{{name}}"
+WORKSPACE = "/workspaces/{id}"
+CONSUMERS = f"{WORKSPACE}/relationships/remote-state-consumers"
+TEAM = "/teams/{id}/relationships"
+VARIABLE = "/workspaces/{workspace_id}/vars/{id}"
+
+# What an operation uses up or changes.
+PREPARED = {
+    ("PATCH", ORGANIZATION): FRESH.organization,
+    ("DELETE", ORGANIZATION): FRESH.organization,
+    ("GET", f"{ORGANIZATION}/authentication-token"): FRESH.organization_with_token,
+    ("DELETE", f"{ORGANIZATION}/authentication-token"): FRESH.organization_with_token,
+    ("PATCH", "/projects/{id}"): FRESH.project,
+    ("DELETE", "/projects/{id}"): FRESH.project,
+    ("PATCH", BY_NAME): FRESH.workspace_by_name,
+    ("DELETE", BY_NAME): FRESH.workspace_by_name,
+    ("POST", f"{BY_NAME}/actions/safe-delete"): FRESH.workspace_by_name,
+    ("PATCH", WORKSPACE): FRESH.workspace,
+    ("DELETE", WORKSPACE): FRESH.workspace,
+    ("POST", f"{WORKSPACE}/actions/safe-delete"): FRESH.workspace,
+    ("POST", f"{WORKSPACE}/actions/lock"): FRESH.workspace,
+    ("POST", f"{WORKSPACE}/actions/unlock"): FRESH.locked_workspace,
+    ("POST", f"{WORKSPACE}/actions/force-unlock"): FRESH.locked_workspace,
+    ("POST", CONSUMERS): FRESH.workspace,
+    ("PATCH", CONSUMERS): FRESH.workspace,
+    ("DELETE", CONSUMERS): FRESH.workspace,
+    ("POST", f"{WORKSPACE}/state-versions"): FRESH.locked_workspace,
+    ("PATCH", VARIABLE): FRESH.variable,
+    ("DELETE", VARIABLE): FRESH.variable,
+    ("DELETE", "/authentication-tokens/{id}"): FRESH.token,
+    ("PATCH", "/admin/terraform-versions/{id}"): FRESH.terraform_version,
+    ("DELETE", "/admin/terraform-versions/{id}"): FRESH.terraform_version,
+    ("PATCH", "/teams/{id}"): FRESH.team,
+    ("DELETE", "/teams/{id}"): FRESH.team,
+    ("POST", f"{TEAM}/users"): FRESH.team,
+    ("DELETE", f"{TEAM}/users"): FRESH.team_with_members,
+    ("POST", f"{TEAM}/organization-memberships"): FRESH.team,
+    ("DELETE", f"{TEAM}/organization-memberships"): FRESH.team_with_members,
+    ("GET", "/teams/{id}/authentication-token"): FRESH.team_with_token,
+    ("DELETE", "/teams/{id}/authentication-token"): FRESH.team_with_token,
+    ("DELETE", "/organization-memberships/{id}"): FRESH.membership,
+    ("PATCH", "/team-workspaces/{id}"): lambda: FRESH.grant("workspace"),
+    ("DELETE", "/team-workspaces/{id}"): lambda: FRESH.grant("workspace"),
+    ("PATCH", "/team-projects/{id}"): lambda: FRESH.grant("project"),
+    ("DELETE", "/team-projects/{id}"): lambda: FRESH.grant("project"),
+    ("POST", "/runs/{id}/actions/apply"): FRESH.planned_run,
+    ("POST", "/runs/{id}/actions/discard"): FRESH.planned_run,
+    ("POST", "/runs/{id}/actions/cancel"): FRESH.pending_run,
+}
+# Bodies in which more must fit together than a schema can say.
+BODIES = {
+    ("POST", CONSUMERS): lambda: ground.consumers(IDS),
+    ("PATCH", CONSUMERS): lambda: ground.consumers(IDS),
+    ("DELETE", CONSUMERS): lambda: ground.consumers(IDS),
+    ("POST", f"{WORKSPACE}/state-versions"): ground.state_version,
+    ("POST", "/runs"): lambda: ground.run(IDS),
+    ("POST", f"{TEAM}/users"): FRESH.users,
+    ("DELETE", f"{TEAM}/users"): FRESH.users,
+    ("POST", f"{TEAM}/organization-memberships"): FRESH.memberships,
+    ("DELETE", f"{TEAM}/organization-memberships"): FRESH.memberships,
+    ("POST", f"{ORGANIZATION}/organization-memberships"):
+        lambda: ground.document("organization-memberships", {"email": f"{ground.name()}@ground.example"}),
+    ("POST", "/team-workspaces"): lambda: ground.grant_of(IDS, "workspace", FRESH.team()["id"]),
+    ("POST", "/team-projects"): lambda: ground.grant_of(IDS, "project", FRESH.team()["id"]),
+    ("DELETE", f"{ORGANIZATION}/team-tokens"): lambda: {"data": []},
+}
+# Parameters that an operation cannot do without, though each is optional by itself.
+QUERIES = {
+    ("GET", "/state-versions"): {"filter[workspace][name]": GROUND["workspace"],
+                                 "filter[organization][name]": IDS["organizations"]},
+    ("GET", "/team-workspaces"): {"filter[workspace][id]": IDS["workspaces"]},
+    ("GET", "/team-projects"): {"filter[project][id]": IDS["projects"]},
+}
+USED_UP = {operation for operation in PREPARED if operation[0] != "GET"}
+
+_dice = random.Random()  # hypothesis forbids the common one
+_lock = threading.Lock()
+_succeeded: set[tuple[str, str]] = set()
+_answers = Path(os.environ["ANSWERS"]).open("a")
+
+
+def operation_of(case) -> tuple[str, str]:
+    return case.operation.method.upper(), case.operation.path.removeprefix(PREFIX)
+
+
+def standing(path: str) -> dict[str, str]:
+    """Ids for the path's parameters by the word before each."""
+    found, words = {}, path.split("/")
+    for before, word in zip(words, words[1:]):
+        if word == "{name}":
+            found["name"] = GROUND["workspace"]
+        elif word.startswith("{") and before in IDS:
+            found[word[1:-1]] = IDS[before]
+    return found
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    kwargs["allow_redirects"] = False
+    operation = operation_of(case)
+    given = dict(case.path_parameters or {})
+    first = operation not in _succeeded
+    # Answers taught it ids that exist: what all others need is not used up.
+    if operation in PREPARED and (first or STANDING & {str(value) for value in given.values()}):
+        case.path_parameters = {**given, **PREPARED[operation]()}
+    elif operation not in USED_UP and (first or _dice.random() < KNOWN):
+        case.path_parameters = {**given, **standing(operation[1])}
+    if first and operation in BODIES:
+        case.body = BODIES[operation]()
+    if first and operation in QUERIES:
+        case.query = QUERIES[operation]
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    operation = operation_of(case)
+    with _lock:
+        if 200 <= response.status_code < 400:
+            _succeeded.add(operation)
+        _answers.write(json.dumps([operation[0], case.operation.path, response.status_code]) + "\n")
+        _answers.flush()
