@@ -286,12 +286,5 @@ TEST(StateApi, RefusesBadInput) {
   });
 }
 
-TEST(StateApi, RollsNothingBack) {
-  run([](Stage& stage) -> Task<> {
-    json::object body = test_document("state-versions", {});
-    EXPECT_EQ((co_await stage.patch(all, body)).status, 404) << "rollback is not offered";
-  });
-}
-
 }  // namespace
 }  // namespace terrane::state
