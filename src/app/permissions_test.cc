@@ -25,21 +25,14 @@ struct Who {
   const char* id;
 };
 constexpr Who principals[]{
-    {"admin", "user", "user-admin"},
-    {"owner", "user", "user-owner@"},
-    {"manager", "user", "user-manager@"},
-    {"teams", "user", "user-teams@"},
-    {"people", "user", "user-people@"},
-    {"maintain", "user", "user-maintain@"},
-    {"ws-admin", "user", "user-wsadmin@"},
-    {"write", "user", "user-write@"},
-    {"plan", "user", "user-plan@"},
-    {"read", "user", "user-read@"},
-    {"custom", "user", "user-custom@"},
-    {"member", "user", "user-member@"},
-    {"organization", "organization", "org-@"},
-    {"team", "team", "team-write@"},
-    {"run", "run", "run-1@"},
+    {"admin", "user", "user-admin"},        {"owner", "user", "user-owner@"},
+    {"manager", "user", "user-manager@"},   {"teams", "user", "user-teams@"},
+    {"people", "user", "user-people@"},     {"modules", "user", "user-modules@"},
+    {"maintain", "user", "user-maintain@"}, {"ws-admin", "user", "user-wsadmin@"},
+    {"write", "user", "user-write@"},       {"plan", "user", "user-plan@"},
+    {"read", "user", "user-read@"},         {"custom", "user", "user-custom@"},
+    {"member", "user", "user-member@"},     {"organization", "organization", "org-@"},
+    {"team", "team", "team-write@"},        {"run", "run", "run-1@"},
     {"audit", "audit-trails", "org-@"},
 };
 
@@ -48,24 +41,27 @@ constexpr std::string_view organization_rows = R"sql(
   INSERT INTO terrane.organizations (id, name, email) VALUES ('org-@', '%', '%@x');
   INSERT INTO terrane.users (id, username, email, password_hash)
     SELECT 'user-' || n || '@', n || '@', n || '@x', 'h'
-      FROM unnest(ARRAY['owner', 'manager', 'teams', 'people', 'maintain', 'wsadmin', 'write', 'plan', 'read', 'custom', 'member', 'crew']) n;
+      FROM unnest(ARRAY['owner', 'manager', 'teams', 'people', 'modules', 'maintain', 'wsadmin', 'write', 'plan', 'read', 'custom', 'member', 'crew']) n;
   INSERT INTO terrane.teams (id, organization_id, name, visibility)
     SELECT 'team-' || n || '@', 'org-@', n, CASE n WHEN 'crew' THEN 'organization' ELSE 'secret' END
-      FROM unnest(ARRAY['owners', 'manager', 'teams', 'people', 'maintain', 'wsadmin', 'write', 'plan', 'read', 'custom', 'crew']) n;
+      FROM unnest(ARRAY['owners', 'manager', 'teams', 'people', 'modules', 'maintain', 'wsadmin', 'write', 'plan', 'read', 'custom', 'crew']) n;
   UPDATE terrane.teams SET manage_workspaces = true WHERE id = 'team-manager@';
   UPDATE terrane.teams SET manage_teams = true WHERE id = 'team-teams@';
   UPDATE terrane.teams SET manage_membership = true WHERE id = 'team-people@';
+  UPDATE terrane.teams SET manage_modules = true WHERE id = 'team-modules@';
   INSERT INTO terrane.team_members (team_id, user_id) VALUES ('team-owners@', 'user-owner@');
   INSERT INTO terrane.team_members (team_id, user_id)
     SELECT 'team-' || n || '@', 'user-' || n || '@'
-      FROM unnest(ARRAY['manager', 'teams', 'people', 'maintain', 'wsadmin', 'write', 'plan', 'read', 'custom', 'crew']) n;
+      FROM unnest(ARRAY['manager', 'teams', 'people', 'modules', 'maintain', 'wsadmin', 'write', 'plan', 'read', 'custom', 'crew']) n;
   INSERT INTO terrane.organization_memberships (id, organization_id, user_id) VALUES ('ou-member@', 'org-@', 'user-member@');
   UPDATE terrane.organization_memberships SET id = 'ou-crew@' WHERE user_id = 'user-crew@';
   INSERT INTO terrane.projects (id, organization_id, name, is_default) VALUES ('prj-1@', 'org-@', 'Default Project', true);
   INSERT INTO terrane.workspaces (id, organization_id, project_id, name) VALUES
-    ('ws-1@', 'org-@', 'prj-1@', 'one'), ('ws-2@', 'org-@', 'prj-1@', 'two');
+    ('ws-1@', 'org-@', 'prj-1@', 'one'), ('ws-2@', 'org-@', 'prj-1@', 'two'),
+    ('ws-3@', 'org-@', 'prj-1@', 'three');
   INSERT INTO terrane.team_workspaces (id, team_id, workspace_id, access, runs, variables, state_versions, sentinel_mocks, workspace_locking, run_tasks) VALUES
     ('tws-a@', 'team-wsadmin@', 'ws-1@', 'admin', 'apply', 'write', 'write', 'read', true, true),
+    ('tws-s@', 'team-wsadmin@', 'ws-3@', 'custom', 'read', 'none', 'none', 'none', false, false),
     ('tws-w@', 'team-write@', 'ws-1@', 'write', 'apply', 'write', 'write', 'read', true, false),
     ('tws-p@', 'team-plan@', 'ws-1@', 'plan', 'plan', 'read', 'read', 'none', false, false),
     ('tws-r@', 'team-read@', 'ws-1@', 'read', 'read', 'read', 'read', 'none', false, false),
@@ -76,15 +72,18 @@ constexpr std::string_view organization_rows = R"sql(
     ('tprj-m@', 'team-maintain@', 'prj-1@', 'maintain', 'read', 'none', 'write', 'apply', 'write', 'write', 'read', true, true, false, true, false),
     ('tprj-1@', 'team-crew@', 'prj-1@', 'read', 'read', 'none', 'none', 'read', 'read', 'read', 'none', false, false, false, false, false);
   INSERT INTO terrane.objects (id, kind, workspace_id, workspace, status, size, md5)
-    SELECT 'obj-' || n || '@', n, 'ws-1@', 'ws-1@', 'live', 10, 'm' FROM unnest(ARRAY['configuration', 'log', 'plan-json', 'state']) n;
-  INSERT INTO terrane.configuration_versions (id, workspace_id, status, object_id) VALUES ('cv-1@', 'ws-1@', 'uploaded', 'obj-configuration@');
+    SELECT 'obj-' || n || '@', n, 'ws-1@', 'ws-1@', 'live', 10, 'm' FROM unnest(ARRAY['configuration', 'log', 'plan-json', 'schemas', 'state', 'old-configuration', 'old-state']) n;
+  INSERT INTO terrane.configuration_versions (id, workspace_id, status, object_id, created_at) VALUES
+    ('cv-0@', 'ws-1@', 'uploaded', 'obj-old-configuration@', now() - interval '1 hour'), ('cv-1@', 'ws-1@', 'uploaded', 'obj-configuration@', now());
   INSERT INTO terrane.runs (id, workspace_id, configuration_version_id, status, message, terraform_version, epoch)
     VALUES ('run-1@', 'ws-1@', 'cv-1@', 'applied', 'm', '1.0.0', 1);
-  INSERT INTO terrane.plans (id, run_id, log_id, status, json_object_id) VALUES ('plan-1@', 'run-1@', 'obj-log@', 'finished', 'obj-plan-json@');
+  INSERT INTO terrane.plans (id, run_id, log_id, status, json_object_id, schemas_object_id)
+    VALUES ('plan-1@', 'run-1@', 'obj-log@', 'finished', 'obj-plan-json@', 'obj-schemas@');
   INSERT INTO terrane.applies (id, run_id, log_id, status, import_list) VALUES ('apply-1@', 'run-1@', 'obj-log@', 'finished', 'import {}');
   INSERT INTO terrane.run_events (id, run_id, action) VALUES ('re-1@', 'run-1@', 'queued');
+  INSERT INTO terrane.comments (id, run_id, body, created_by) VALUES ('wsc-1@', 'run-1@', 'c', 'user-owner@');
   INSERT INTO terrane.state_versions (id, workspace_id, run_id, serial, md5, status, object_id, resources_processed)
-    VALUES ('sv-1@', 'ws-1@', 'run-1@', 1, 'm', 'finalized', 'obj-state@', true);
+    VALUES ('sv-0@', 'ws-1@', 'run-1@', 0, 'm', 'finalized', 'obj-old-state@', true), ('sv-1@', 'ws-1@', 'run-1@', 1, 'm', 'finalized', 'obj-state@', true);
   INSERT INTO terrane.state_version_outputs (id, state_version_id, name, sensitive, type, sealed_value)
     VALUES ('wsout-1@', 'sv-1@', 'o', false, 'string', '{sealed}');
   UPDATE terrane.workspaces SET current_state_version_id = 'sv-1@', current_run_id = 'run-1@' WHERE id = 'ws-1@';
@@ -100,6 +99,13 @@ constexpr std::string_view organization_rows = R"sql(
   INSERT INTO terrane.variables (id, variable_set_id, key, sealed_value, category, sensitive, version_id)
     VALUES ('var-s@', 'varset-1@', 'k', 'v', 'terraform', true, 'v');
   INSERT INTO terrane.organization_retention_policies (id, organization_id) VALUES ('drp-1@', 'org-@');
+  INSERT INTO terrane.workspace_retention_policies (id, workspace_id) VALUES ('drp-2@', 'ws-1@');
+  INSERT INTO terrane.tags (id, organization_id, name) VALUES ('tag-1@', 'org-@', 'blue');
+  INSERT INTO terrane.workspace_tags (workspace_id, tag_id) VALUES ('ws-1@', 'tag-1@');
+  INSERT INTO terrane.tag_bindings (id, project_id, workspace_id, key) VALUES ('tb-1@', 'prj-1@', NULL, 'p'), ('tb-2@', NULL, 'ws-1@', 'w');
+  INSERT INTO terrane.run_triggers (id, workspace_id, sourceable_id) VALUES ('rt-1@', 'ws-1@', 'ws-2@');
+  INSERT INTO terrane.registry_modules (id, organization_id, registry_name, namespace, name, provider)
+    VALUES ('mod-1@', 'org-@', 'private', '%', 'network', 'aws');
 )sql";
 
 constexpr std::string_view common_rows = R"sql(
@@ -130,6 +136,10 @@ std::optional<std::string> id_after(std::string_view part) {
       {"state-version-outputs", "wsout-1@"},
       {"runs", "run-1@"},
       {"run-events", "re-1@"},
+      {"comments", "wsc-1@"},
+      {"run-triggers", "rt-1@"},
+      {"tags", "tag-1@"},
+      {"registry-modules", "mod-1@"},
       {"plans", "plan-1@"},
       {"applies", "apply-1@"},
       {"terraform-versions", "tool-1"},
@@ -144,6 +154,8 @@ std::optional<std::string> id_after(std::string_view part) {
 struct Example {
   std::string query;
   std::string body;
+  std::string id{};    ///< in the path instead of the one that id_after says
+  std::string rows{};  ///< statements that make the call possible, before each one
 };
 std::string data(std::string_view type, std::string_view attributes, std::string_view relations = "") {
   std::string out =
@@ -157,6 +169,15 @@ std::string related(std::string_view name, std::string_view type, std::string_vi
 }
 std::string list(std::string_view type, std::string_view id) {
   return R"({"data": [{"type": ")" + std::string(type) + R"(", "id": ")" + std::string(id) + R"("}]})";
+}
+
+std::string some(std::string_view type, std::string_view attributes) {
+  return R"({"data": [{"type": ")" + std::string(type) + R"(", "attributes": {)" + std::string(attributes) +
+         "}}]}";
+}
+/// An object's bytes are soft deleted.
+std::string hidden(std::string_view object) {
+  return "UPDATE terrane.objects SET hidden_at = now() WHERE id = '" + std::string(object) + "'";
 }
 
 const std::map<std::string, Example>& examples() {
@@ -229,6 +250,50 @@ const std::map<std::string, Example>& examples() {
        {"", data("data-retention-policy-dont-deletes", "")}},
       {"PATCH /organizations/:organization/relationships/data-retention-policy",
        {"", data("data-retention-policy-dont-deletes", "")}},
+      {"POST /workspaces/:id/relationships/data-retention-policy",
+       {"", data("data-retention-policy-dont-deletes", "")}},
+      {"PATCH /workspaces/:id/relationships/data-retention-policy",
+       {"", data("data-retention-policy-dont-deletes", "")}},
+      {"PATCH /projects/:id/tag-bindings", {"", some("tag-bindings", R"("key": "k", "value": "v")")}},
+      {"POST /projects/:id/relationships/workspaces", {"", list("workspaces", "ws-1@")}},
+      {"POST /workspaces/:id/relationships/tags", {"", some("tags", R"("name": "green")")}},
+      {"DELETE /workspaces/:id/relationships/tags", {"", list("tags", "tag-1@")}},
+      {"PATCH /workspaces/:id/tag-bindings", {"", some("tag-bindings", R"("key": "k", "value": "v")")}},
+      {"DELETE /organizations/:organization/tags", {"", list("tags", "tag-1@")}},
+      {"POST /tags/:id/relationships/workspaces", {"", list("workspaces", "ws-1@")}},
+      {"GET /workspaces/:id/run-triggers", {"?filter[run-trigger][type]=inbound", ""}},
+      {"POST /workspaces/:id/run-triggers",
+       {"", data("run-triggers", "", related("sourceable", "workspaces", "ws-3@"))}},
+      {"POST /configuration-versions/:id/actions/archive", {"", "", "cv-0@"}},
+      {"POST /configuration-versions/:id/actions/soft_delete_backing_data", {"", "", "cv-0@"}},
+      {"POST /configuration-versions/:id/actions/restore_backing_data",
+       {"", "", "cv-0@", hidden("obj-old-configuration@")}},
+      {"POST /configuration-versions/:id/actions/permanently_delete_backing_data",
+       {"", "", "cv-0@", hidden("obj-old-configuration@")}},
+      {"PATCH /workspaces/:id/state-versions",
+       {"", data("state-versions", "", related("rollback-state-version", "state-versions", "sv-0@"))}},
+      {"POST /state-versions/:id/actions/soft_delete_backing_data", {"", "", "sv-0@"}},
+      {"POST /state-versions/:id/actions/restore_backing_data", {"", "", "sv-0@", hidden("obj-old-state@")}},
+      {"POST /state-versions/:id/actions/permanently_delete_backing_data",
+       {"", "", "sv-0@", hidden("obj-old-state@")}},
+      {"POST /runs/:id/comments", {"", data("comments", R"("body": "c")")}},
+      {"POST /runs/:id/actions/force-execute",
+       {"", "", "run-2@",
+        "UPDATE terrane.runs SET status = 'planned' WHERE id = 'run-1@';"
+        "UPDATE terrane.workspaces SET lock_kind = 'runs', lock_owner = 'run-1@' WHERE id = 'ws-1@';"
+        "INSERT INTO terrane.runs (id, workspace_id, configuration_version_id, status, message, "
+        "terraform_version, epoch) VALUES ('run-2@', 'ws-1@', 'cv-1@', 'pending', 'm', '1.0.0', 1) "
+        "ON CONFLICT DO NOTHING;"
+        "INSERT INTO terrane.plans (id, run_id, log_id, status) VALUES ('plan-2@', 'run-2@', 'obj-log@', "
+        "'pending') ON CONFLICT DO NOTHING;"
+        "INSERT INTO terrane.applies (id, run_id, log_id, status) VALUES ('apply-2@', 'run-2@', 'obj-log@', "
+        "'pending') ON CONFLICT DO NOTHING"}},
+      {"GET /applies/:id/errored-state",
+       {"", "", "",
+        "UPDATE terrane.applies SET status = 'errored' WHERE id = 'apply-1@';"
+        "UPDATE terrane.state_versions SET recovered = true WHERE id = 'sv-1@'"}},
+      {"POST /organizations/:organization/registry-modules",
+       {"", data("registry-modules", R"("name": "fresh", "provider": "aws")")}},
       {"PATCH /admin/organizations/:organization", {"", data("organizations", "")}},
       {"POST /admin/organizations/:organization/subscription",
        {"", data("subscription", "", related("feature-set", "feature-sets", "fs-business00000001"))}},
@@ -310,7 +375,8 @@ bool decides_what_others_may(const http::Route& route) {
   if (route.method == Method::del) return true;
   if (route.method == Method::get) return false;
   for (std::string_view part :
-       {"/relationships/", "safe-delete", "team", "memberships", "/authentication-token"}) {
+       {"/relationships/", "safe-delete", "team", "memberships", "/authentication-token", "registry-modules",
+        "run-triggers", "tag-bindings", "/archive", "backing_data", "force-execute"}) {
     if (route.pattern.find(part) != std::string::npos) return true;
   }
   return false;
@@ -327,6 +393,7 @@ struct Stage {
   api::TestClient client;
   std::string reset_sql;
   std::size_t resets = 0;
+  bool is_prepared = false;  ///< rows of an example are there
 
   Stage(net::Executor executor, const testing::TestDatabase& at)
       : database(executor, at.options(4)),
@@ -375,11 +442,19 @@ struct Stage {
     }
     co_await database.run_script(reset_sql);
     ++resets;
+    is_prepared = false;
     tokens.forget("");
   }
 
-  /// The path with ids of the organization of `letter`; nothing when a parameter is not known.
-  static std::optional<std::string> path_of(const std::string& pattern, const std::string& letter) {
+  /// The path with ids of the organization of `letter`; nothing when a parameter is not known. `own_id`, when
+  /// there is one, stands for `:id`.
+  static std::optional<std::string> path_of(const std::string& pattern, const std::string& letter,
+                                            const std::string& own_id = "") {
+    static const std::map<std::string_view, std::string_view> by_name{{":organization", "%"},
+                                                                      {":registry", "private"},
+                                                                      {":namespace", "%"},
+                                                                      {":name", "network"},
+                                                                      {":provider", "aws"}};
     std::string out, before;
     for (std::string_view part : split(std::string_view(pattern).substr(1), '/')) {
       if (!part.starts_with(':')) {
@@ -388,6 +463,10 @@ struct Stage {
         out += "/one";
       } else if (part == ":id" && before == "vars" && out.find("varsets") != std::string::npos) {
         out += "/var-s" + letter;
+      } else if (part == ":id" && !own_id.empty()) {
+        out += "/" + filled(own_id, letter);
+      } else if (auto named = by_name.find(part); named != by_name.end()) {
+        out += "/" + filled(named->second, letter);
       } else if (std::optional<std::string> id = id_after(before)) {
         out += "/" + filled(*id, letter);
       } else {
@@ -408,6 +487,11 @@ struct Stage {
     std::string target = path_of(route.pattern, letter).value();
     std::string sent = route.method == Method::get ? "" : "{}";
     if (example != examples().end()) {
+      target = path_of(route.pattern, letter, example->second.id).value();
+      if (!example->second.rows.empty()) {
+        co_await database.run_script(filled(example->second.rows, letter));
+        is_prepared = true;
+      }
       target += filled(example->second.query, letter);
       if (!example->second.body.empty()) sent = filled(example->second.body, letter);
     }
@@ -445,7 +529,7 @@ TEST(Permissions, AreThoseOfTheTable) {
                           << "parameters in id_after";
             continue;
           }
-          if (route.method != Method::get) co_await stage.reset();
+          if (route.method != Method::get || stage.is_prepared) co_await stage.reset();
           EXPECT_EQ(co_await stage.call(route, "A", ""), 401) << key;
           for (const Who& who : principals) {
             for (const char* letter : {"A", "E"}) {

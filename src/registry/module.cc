@@ -54,8 +54,9 @@ json::object encode(const Module& module, const organization::OrganizationAccess
   attributes["no-code"] = false;
   attributes["vcs-repo"] = nullptr;
   attributes["version-statuses"] = json::array();
-  attributes["permissions"] = json::object{
-      {"can-delete", access.manage}, {"can-resync", access.manage}, {"can-retry", access.manage}};
+  attributes["permissions"] = json::object{{"can-delete", access.manage_modules},
+                                           {"can-resync", access.manage_modules},
+                                           {"can-retry", access.manage_modules}};
   out["relationships"] = json::object{
       {"organization",
        json::object{{"data", json::object{{"id", module.organization}, {"type", "organizations"}}}}}};
@@ -111,7 +112,7 @@ Task<bool> module_access(postgres::Tx& tx, const api::Principal& principal, std:
   if (!found || principal.kind == api::Principal::Kind::run) throw Error(Code::not_found, "");
   organization::OrganizationAccess access =
       co_await organization::require_organization(tx, principal, found->organization);
-  co_return access.manage;
+  co_return access.manage_modules;
 }
 
 }  // namespace terrane::registry

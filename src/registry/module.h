@@ -55,7 +55,7 @@ Task<> insert(postgres::Tx& tx, const Module& module, const std::string& organiz
 Task<> remove(postgres::Tx& tx, const Id<Module>& id);
 
 /// For configversion::Api: who may see a module's organization may see its configuration versions, who
-/// manages it may change them.
+/// manages its modules may change them.
 Task<bool> module_access(postgres::Tx& tx, const api::Principal& principal, std::string module);
 
 /// Endpoints of modules that have no repository: registering, reading, deleting, and the configuration

@@ -91,7 +91,7 @@ Task<http::Response> Api::create(http::Request& request) {
   std::function<Task<Module>(postgres::Tx&)> create = [&](postgres::Tx& tx) -> Task<Module> {
     access = co_await organization::require_organization(tx, api::principal(request),
                                                          request.parameter("organization"));
-    if (!access.manage) throw Error(Code::not_found, "");
+    if (!access.manage_modules) throw Error(Code::not_found, "");
     Module module = given;
     complete(module, access);
     co_await insert(tx, module, access.id);
@@ -130,7 +130,7 @@ Task<http::Response> Api::remove(http::Request& request) {
   std::function<Task<>(postgres::Tx&)> remove = [&](postgres::Tx& tx) -> Task<> {
     auto access = co_await organization::require_organization(tx, api::principal(request),
                                                               request.parameter("organization"));
-    if (!access.manage) throw Error(Code::not_found, "");
+    if (!access.manage_modules) throw Error(Code::not_found, "");
     Place place = place_of(request, access);
     // The old form of the path knows private modules only.
     if (place.registry_name.empty()) place.registry_name = "private";
@@ -148,7 +148,7 @@ Task<http::Response> Api::create_configuration(http::Request& request) {
   postgres::Tx tx = co_await database_.begin();
   auto access = co_await organization::require_organization(tx, principal, request.parameter("organization"));
   std::vector<Module> found = co_await at(tx, place_of(request, access));
-  if (found.empty() || !access.manage) throw Error(Code::not_found, "");
+  if (found.empty() || !access.manage_modules) throw Error(Code::not_found, "");
   ConfigurationVersion wanted;
   wanted.registry_module = found.front().id.text();
   wanted.auto_queue_runs = false;

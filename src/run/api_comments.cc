@@ -97,7 +97,7 @@ Task<http::Response> Api::create_comment(http::Request& request) {
   check_comment(*body, "/data/attributes/body");
   postgres::Tx tx = co_await needs_.database.begin();
   Seen seen = co_await require(tx, request, request.parameter("id"), workspace::RowLock::no);
-  if (api::principal(request).kind == api::Principal::Kind::run) throw Error(Code::not_found, "");
+  if (!seen.access.queue_runs) throw Error(Code::not_found, "");
   std::string id = co_await insert_comment(tx, request, seen.run.id.text(), *body);
   Ids one(1, id);
   postgres::Result rows = co_await tx.run(sql::run_comment_find_many, postgres::Params::of(one));

@@ -16,12 +16,9 @@ json::object actions_of(const Run& run) {
 }
 
 json::object permissions_of(const organization::WorkspaceAccess& access) {
-  return {{"can-apply", access.apply_runs},
-          {"can-cancel", access.queue_runs},
-          {"can-comment", access.read},
-          {"can-discard", access.apply_runs},
-          {"can-force-execute", access.apply_runs},
-          {"can-force-cancel", access.update && access.apply_runs},
+  return {{"can-apply", access.apply_runs},         {"can-cancel", access.queue_runs},
+          {"can-comment", access.queue_runs},       {"can-discard", access.apply_runs},
+          {"can-force-execute", access.apply_runs}, {"can-force-cancel", access.update && access.apply_runs},
           {"can-override-policy-check", false}};
 }
 

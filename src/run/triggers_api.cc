@@ -32,13 +32,22 @@ Task<std::optional<RunTrigger>> find_trigger(postgres::Tx& tx, std::string id) {
   co_return from_row(rows[0]);
 }
 
-/// A trigger of a workspace that the caller may read, or change.
-Task<RunTrigger> require_trigger(postgres::Tx& tx, const http::Request& request, bool to_change) {
+/// A trigger that the caller may read: who may read either of its workspaces.
+Task<RunTrigger> require_trigger(postgres::Tx& tx, const http::Request& request) {
   std::optional<RunTrigger> trigger = co_await find_trigger(tx, request.parameter("id"));
   if (!trigger) throw Error(Code::not_found, "");
-  auto seen = co_await workspace::require(tx, api::principal(request), trigger->workspace);
-  if (to_change && !seen.access.update) throw Error(Code::not_found, "");
+  const std::vector<std::string> ends{trigger->workspace, trigger->sourceable};
+  const auto visible = co_await organization::access_to_workspaces(tx, api::principal(request), ends);
+  if (visible.empty()) throw Error(Code::not_found, "");
   co_return *std::move(trigger);
+}
+
+/// A trigger that the caller may take away: who may change the workspace in which it queues runs.
+Task<RunTrigger> require_changeable_trigger(postgres::Tx& tx, const http::Request& request) {
+  RunTrigger trigger = co_await require_trigger(tx, request);
+  auto access = co_await organization::access_to_workspace(tx, api::principal(request), trigger.workspace);
+  if (!access.update) throw Error(Code::not_found, "");
+  co_return trigger;
 }
 
 /// Whether a list is of what comes into the workspace, or of what goes out.
@@ -91,7 +100,7 @@ Task<http::Response> TriggerApi::create(http::Request& request) {
     std::optional<Workspace> other = co_await workspace::find(tx, *source);
     auto access = co_await organization::access_to_workspace(tx, api::principal(request), *source);
     if (!other || !access.read || other->organization_id != seen.workspace.organization_id)
-      throw Error(Code::unprocessable, "There is no such workspace in this organization.", pointer);
+      throw Error(Code::not_found, "There is no such workspace in this organization.", pointer);
     if (other->id == seen.workspace.id)
       throw Error(Code::unprocessable, "A workspace cannot trigger its own runs.", pointer);
     postgres::Result count =
@@ -118,13 +127,13 @@ Task<http::Response> TriggerApi::create(http::Request& request) {
 
 Task<http::Response> TriggerApi::show(http::Request& request) {
   postgres::Tx tx = co_await database_.begin();
-  RunTrigger trigger = co_await require_trigger(tx, request, false);
+  RunTrigger trigger = co_await require_trigger(tx, request);
   co_return co_await includes_.answer(request, tx, 200, document(trigger));
 }
 
 Task<http::Response> TriggerApi::remove(http::Request& request) {
   std::function<Task<>(postgres::Tx&)> remove = [&](postgres::Tx& tx) -> Task<> {
-    RunTrigger trigger = co_await require_trigger(tx, request, true);
+    RunTrigger trigger = co_await require_changeable_trigger(tx, request);
     co_await tx.run(sql::trigger_delete, postgres::Params::of(trigger.id));
   };
   co_await postgres::transact_remove(database_, remove);

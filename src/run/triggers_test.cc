@@ -82,8 +82,10 @@ TEST(RunTriggers, AreMadeReadAndDeleted) {
     EXPECT_EQ(beyond.at("/meta/pagination/total-count"), json::value(1));
     EXPECT_EQ(beyond.at("/meta/pagination/current-page"), json::value(999));
     for (const char* type : {"", "both"}) EXPECT_EQ((co_await stage.list("ws-2", type)).status, 400) << type;
-    for (const char* who : {"user-eve", "user-bob", "run-1"}) {
+    EXPECT_EQ((co_await stage.get(one, "run-1")).at("/data"), made.at("/data")) << "it reads the source";
+    for (const char* who : {"user-eve", "user-bob"})
       EXPECT_EQ((co_await stage.get(one, who)).status, 404) << who;
+    for (const char* who : {"user-eve", "user-bob", "run-1"}) {
       EXPECT_EQ((co_await stage.del(one, who)).status, 404) << who;
       EXPECT_EQ((co_await stage.create("ws-2", "ws-1", who)).status, 404) << who;
     }
@@ -95,8 +97,9 @@ TEST(RunTriggers, AreMadeReadAndDeleted) {
 
 TEST(RunTriggers, RefuseWhatMakesNoSense) {
   run([](Stage& stage) -> Task<> {
-    for (const char* source : {"ws-2", "ws-9", "ws-none"})
-      EXPECT_EQ((co_await stage.create("ws-2", source)).status, 422) << source;
+    EXPECT_EQ((co_await stage.create("ws-2", "ws-2")).status, 422) << "itself";
+    for (const char* source : {"ws-9", "ws-none"})
+      EXPECT_EQ((co_await stage.create("ws-2", source)).status, 404) << source;
     json::object nothing = api::test_document("run-triggers", {});
     EXPECT_EQ((co_await stage.post("/api/v2/workspaces/ws-2/run-triggers", nothing)).status, 422);
     EXPECT_EQ((co_await stage.create("ws-2", "ws-1")).status, 201);
