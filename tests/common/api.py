@@ -192,8 +192,9 @@ class Api:
         return self.get(f"/runs/{run}")
 
     def runs(self, workspace: str) -> list[dict]:
-        """Newest first."""
-        return self.all(f"/workspaces/{workspace}/runs")
+        """All of them, also those that only plan; newest first."""
+        operations = "plan_and_apply,plan_only,save_plan,refresh_only,destroy,empty_apply"
+        return self.all(f"/workspaces/{workspace}/runs?filter%5Boperation%5D={operations}")
 
     def run_status(self, run: str) -> str:
         return self.run(run)["attributes"]["status"]

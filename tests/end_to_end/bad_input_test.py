@@ -210,12 +210,14 @@ class Uploads(BadInput):
         run = self.api.make_run(workspace, configuration, plan_only=True)["id"]
         self.api.wait_run(run, "planned_and_finished")
 
-    def test_second_upload_of_other_bytes_is_refused(self):
-        _, configuration, url = self.pending_configuration()
+    def test_second_upload_of_other_bytes_is_refused_once_a_run_has_the_first(self):
+        workspace, configuration, url = self.pending_configuration()
         content = tarball({"main.tf": ONE})
         self.assertEqual(self.api.request("PUT", url, content).status, 200)
         self.assertEqual(self.api.request("PUT", url, content).status, 200)
+        run = self.api.make_run(workspace, configuration, auto_apply=True)["id"]
         self.assertIn(self.api.request("PUT", url, tarball({"main.tf": "# other"})).status, [404, 409, 422])
+        wait_for(f"{run} is applied", lambda: self.api.run_status(run) == "applied", 60)
         self.assertEqual(self.api.get(f"/configuration-versions/{configuration}")["attributes"]["status"], "uploaded")
 
     def test_forged_urls_are_unknown(self):
