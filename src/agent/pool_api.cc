@@ -37,9 +37,10 @@ void PoolApi::add_routes(http::Router& router) {
   using Self = PoolApi;
   const std::string all = "/api/v2/organizations/:organization/agent-pools";
   const std::string one = "/api/v2/agent-pools/:id";
-  router.add({Method::get, all, api::bind<&Self::list>(this)});
+  router.add({Method::get, all, api::bind<&Self::list>(this)},
+             {.query = "q filter[allowed_workspaces][name] filter[allowed_projects][name] sort include"});
   router.add({Method::post, all, api::bind<&Self::create>(this), body_limit});
-  router.add({Method::get, one, api::bind<&Self::show>(this)});
+  router.add({Method::get, one, api::bind<&Self::show>(this)}, {.query = "include"});
   router.add({Method::patch, one, api::bind<&Self::update>(this), body_limit});
   router.add({Method::del, one, api::bind<&Self::remove>(this)});
   router.add({Method::get, one + "/agents", api::bind<&Self::list_agents>(this)});

@@ -46,6 +46,7 @@ int status_of(Form form) {
     case Form::usual:
     case Form::one:
     case Form::page:
+    case Form::uncounted:
     case Form::all:
     case Form::text: return 200;
   }
@@ -66,7 +67,8 @@ Described describe(const http::Route& row) {
 }
 
 bool gives_resources(Form form) {
-  return form == Form::one || form == Form::made || form == Form::page || form == Form::all;
+  return form == Form::one || form == Form::made || form == Form::page || form == Form::uncounted ||
+         form == Form::all;
 }
 
 json::object reference(std::string_view name) {
@@ -92,6 +94,10 @@ json::object document_of(Form form, const std::string& type) {
   if (form == Form::page) {
     members["links"] = reference("page-links");
     members["meta"] = reference("page-meta");
+  }
+  if (form == Form::uncounted) {
+    members["links"] = reference("uncounted-page-links");
+    members["meta"] = reference("uncounted-page-meta");
   }
   return closed_object(std::move(members), {"included"});
 }
@@ -122,7 +128,7 @@ json::array parameters_of(const http::Route& row, Form form) {
   for (std::string_view part : split(row.pattern, '/')) {
     if (part.starts_with(':')) out.push_back(parameter("path", part.substr(1), jsonapi::text()));
   }
-  if (form == Form::page) {
+  if (form == Form::page || form == Form::uncounted) {
     out.push_back(parameter("query", "page[number]", jsonapi::integer(1, 1'000'000'000)));
     out.push_back(parameter("query", "page[size]", jsonapi::integer(1, 100)));
   }
@@ -162,38 +168,50 @@ json::object operation(const http::Route& row, const Described& described) {
   return out;
 }
 
-json::object document_with(json::object data) {
+json::object document_with(json::value data) {
   return closed_object(json::object{{"data", std::move(data)}});
+}
+
+/// What lists say about their pages; whether anybody counts the list decides how much that is.
+json::object page_schemas() {
+  const json::value number = jsonapi::integer(0, 9'007'199'254'740'991);
+  json::object links, numbers;
+  for (std::string_view name : {"self", "first", "prev", "next"})
+    links[name] = jsonapi::nullable(jsonapi::text());
+  for (std::string_view name : {"current-page", "page-size"}) numbers[name] = number;
+  for (std::string_view name : {"prev-page", "next-page"}) numbers[name] = jsonapi::nullable(number);
+  json::object counted_links = links, counted_numbers = numbers;
+  counted_links["last"] = jsonapi::nullable(jsonapi::text());
+  for (std::string_view name : {"total-pages", "total-count"}) counted_numbers[name] = number;
+  auto meta = [](json::object pagination) {
+    return closed_object(json::object{{"pagination", closed_object(std::move(pagination))}});
+  };
+  return {{"page-links", closed_object(std::move(counted_links))},
+          {"page-meta", meta(std::move(counted_numbers))},
+          {"uncounted-page-links", closed_object(std::move(links))},
+          {"uncounted-page-meta", meta(std::move(numbers))}};
 }
 
 /// Schemas that belong to no resource: errors, pages, and the small bodies of actions.
 json::object common_schemas() {
-  const json::value number = jsonapi::integer(0, 9'007'199'254'740'991);
   json::object error =
       closed_object(json::object{{"status", jsonapi::text("^[0-9]{3}$")},
                                  {"title", jsonapi::text()},
                                  {"detail", jsonapi::text()},
                                  {"source", closed_object(json::object{{"pointer", jsonapi::text()}})}},
                     {"detail", "source"});
-  json::object links;
-  for (std::string_view name : {"self", "first", "prev", "next", "last"})
-    links[name] = jsonapi::nullable(jsonapi::text());
-  json::object pagination;
-  for (std::string_view name : {"current-page", "page-size", "total-pages", "total-count"})
-    pagination[name] = number;
-  for (std::string_view name : {"prev-page", "next-page"}) pagination[name] = jsonapi::nullable(number);
   const json::value words = json::object{{"type", "string"}, {"maxLength", 1000}};
   const json::value types = jsonapi::text("^[a-z-]{1,40}$");
   json::value identifiers =
       jsonapi::list_of(closed_object(json::object{{"id", jsonapi::text()}, {"type", types}}));
-  return {
+  json::object out{
       {"errors", closed_object(json::object{{"errors", jsonapi::list_of(std::move(error))}})},
-      {"page-links", closed_object(std::move(links))},
-      {"page-meta", closed_object(json::object{{"pagination", closed_object(std::move(pagination))}})},
       {"identifiers", closed_object(json::object{{"data", std::move(identifiers)}})},
       {"comment", closed_object(json::object{{"comment", words}}, {"comment"})},
       {"reason", closed_object(json::object{{"reason", words}}, {"reason"})},
   };
+  for (json::key_value_pair item : page_schemas()) out[item.key()] = item.value();
+  return out;
 }
 
 json::object all_schemas(const std::vector<jsonapi::Schema>& schemas) {
@@ -202,7 +220,9 @@ json::object all_schemas(const std::vector<jsonapi::Schema>& schemas) {
     const std::string name(schema.name);
     if (out.contains(name)) throw Error(Code::internal, "Two schemas have the name " + name + ".");
     out[name] = jsonapi::answer_schema(schema);
-    out[name + ".create"] = document_with(jsonapi::request_schema(schema, jsonapi::create));
+    const json::object made = jsonapi::request_schema(schema, jsonapi::create);
+    out[name + ".create"] = document_with(made);
+    out[name + ".list"] = document_with(jsonapi::list_of(made));
     out[name + ".update"] = document_with(jsonapi::request_schema(schema, jsonapi::update));
   }
   return out;

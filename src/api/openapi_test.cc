@@ -27,6 +27,8 @@ std::vector<jsonapi::Schema> schemas() {
            .table = &boats,
            .members = {jsonapi::shown("permissions", jsonapi::flags("can-sail can-sink")),
                        jsonapi::sometimes("cargo", jsonapi::text()), jsonapi::related("crew", "users teams"),
+                       jsonapi::sometimes(jsonapi::related_many("guests", "users")),
+                       jsonapi::linked("logbook"), jsonapi::takes_related_many("guests", "users"),
                        jsonapi::needs("name", jsonapi::text("^[a-z]+$"))}}};
 }
 
@@ -40,6 +42,8 @@ http::Router rows() {
   router.add({Method::patch, "/api/v2/boats/:id", nothing});
   router.add({Method::del, "/api/v2/boats/:id", nothing});
   router.add({Method::post, "/api/v2/boats/:id/actions/sink", nothing}, {Form::accepted, "", "comment"});
+  router.add({Method::get, "/api/v2/boats", nothing}, {Form::uncounted, "boats"});
+  router.add({Method::post, "/api/v2/fleets/:id/boats", nothing}, {Form::nothing, "", "boats.list"});
   router.add({Method::get, "/api/v2/ping", nothing, 0, false}, {Form::nothing});
   router.add({Method::get, "/api/v2/ghosts/:id", nothing});
   router.add({Method::get, "/elsewhere/:id", nothing});
@@ -85,6 +89,47 @@ TEST_F(OpenApiTest, AListHasPagesAndItsOwnParameters) {
   EXPECT_EQ(at("/paths/~1api~1v2~1seas~1{sea}~1boats/get/responses/200/content/application~1vnd.api+json/"
                "schema/required"),
             R"(["data","links","meta"])");
+}
+
+TEST_F(OpenApiTest, AListThatNobodyCountsDoesNotSayHowLongItIs) {
+  const std::string answer =
+      "/paths/~1api~1v2~1boats/get/responses/200/content/application~1vnd.api+json/schema/properties";
+  EXPECT_EQ(at(answer + "/meta/$ref"), R"("#/components/schemas/uncounted-page-meta")");
+  EXPECT_EQ(at("/paths/~1api~1v2~1boats/get/parameters/0/name"), R"("page[number]")");
+  const std::string numbers = "/properties/pagination/properties/total-count";
+  EXPECT_EQ(at("/components/schemas/uncounted-page-meta" + numbers), "nothing");
+  EXPECT_NE(at("/components/schemas/page-meta" + numbers), "nothing");
+  EXPECT_EQ(at("/components/schemas/uncounted-page-links/required"), R"(["self","first","prev","next"])");
+}
+
+TEST_F(OpenApiTest, ARequestMayBeAListOfWhatCanBeMade) {
+  EXPECT_EQ(at("/paths/~1api~1v2~1fleets~1{id}~1boats/post/requestBody/content/"
+               "application~1vnd.api+json/schema/$ref"),
+            R"("#/components/schemas/boats.list")");
+  const std::string data = "/properties/data";
+  EXPECT_EQ(at("/components/schemas/boats.list" + data + "/items"),
+            at("/components/schemas/boats.create" + data));
+}
+
+TEST_F(OpenApiTest, RelationsMayBeMissingOrOnlyLead) {
+  const std::string related = "/components/schemas/boats/properties/relationships";
+  EXPECT_EQ(at(related + "/required"), R"(["crew","logbook"])");
+  EXPECT_EQ(at(related + "/properties/guests/properties/data/type"), R"("array")");
+  EXPECT_EQ(at(related + "/properties/logbook/required"), R"(["links"])");
+  EXPECT_EQ(at("/components/schemas/boats.create/properties/data/properties/relationships/properties/guests/"
+               "properties/data/type"),
+            R"("array")");
+}
+
+TEST_F(OpenApiTest, LinksThatVaryAreNotRequired) {
+  std::vector<jsonapi::Schema> linked = schemas();
+  linked.front().has_links = true;
+  const std::string required = "/components/schemas/boats/required";
+  EXPECT_NE(text_at(openapi(rows(), linked).document, required).find("links"), std::string::npos);
+  linked.front().links_vary = true;
+  const json::value document = openapi(rows(), linked).document;
+  EXPECT_EQ(text_at(document, required), R"(["id","type","attributes","relationships"])");
+  EXPECT_NE(text_at(document, "/components/schemas/boats/properties/links"), "nothing");
 }
 
 TEST_F(OpenApiTest, WhatHasNoSchemaIsNamedAndOtherPathsAreNot) {

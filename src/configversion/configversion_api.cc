@@ -24,20 +24,26 @@ Task<std::vector<json::object>> load(postgres::Tx& tx, const api::Principal& pri
 
 void Api::add_routes(http::Router& router) {
   using http::Method;
+  using Form = http::Shape::Form;
   const std::string all = "/api/v2/workspaces/:id/configuration-versions";
   const std::string one = "/api/v2/configuration-versions/:id";
-  router.add({Method::get, all, api::bind<&Api::list>(this)});
+  router.add({Method::get, all, api::bind<&Api::list>(this)}, {.query = "include"});
   router.add({Method::post, all, api::bind<&Api::create>(this)});
-  router.add({Method::get, one, api::bind<&Api::show>(this)});
-  router.add({Method::get, one + "/download", api::bind<&Api::download>(this)});
-  router.add({Method::get, "/api/v2/runs/:id/configuration-version", api::bind<&Api::show_of_run>(this)});
+  router.add({Method::get, one, api::bind<&Api::show>(this)}, {.query = "include"});
+  router.add({Method::get, one + "/download", api::bind<&Api::download>(this)}, {Form::redirect});
+  router.add({Method::get, "/api/v2/runs/:id/configuration-version", api::bind<&Api::show_of_run>(this)},
+             {Form::one, "configuration-versions", "", "include"});
   router.add({Method::get, "/api/v2/runs/:id/configuration-version/download",
-              api::bind<&Api::download_of_run>(this)});
-  router.add({Method::post, one + "/actions/archive", api::bind<&Api::archive>(this)});
-  router.add({Method::post, one + "/actions/soft_delete_backing_data", api::bind<&Api::soft_delete>(this)});
-  router.add({Method::post, one + "/actions/restore_backing_data", api::bind<&Api::restore>(this)});
+              api::bind<&Api::download_of_run>(this)},
+             {Form::redirect});
+  router.add({Method::post, one + "/actions/archive", api::bind<&Api::archive>(this)}, {Form::accepted});
+  router.add({Method::post, one + "/actions/soft_delete_backing_data", api::bind<&Api::soft_delete>(this)},
+             {Form::one, "configuration-versions"});
+  router.add({Method::post, one + "/actions/restore_backing_data", api::bind<&Api::restore>(this)},
+             {Form::one, "configuration-versions"});
   router.add({Method::post, one + "/actions/permanently_delete_backing_data",
-              api::bind<&Api::permanently_delete>(this)});
+              api::bind<&Api::permanently_delete>(this)},
+             {Form::one, "configuration-versions"});
   needs_.includes.add_resource("configuration-versions", load);
   needs_.includes.add_relation("configuration-versions", "workspace", {"workspaces"});
   // Nothing comes from a repository yet, so this relation, which clients ask for, leads nowhere.

@@ -11,10 +11,14 @@ std::vector<Schema> schemas() {
       {.name = "configuration-versions",
        .type = "configuration-versions",
        .table = &resource(),
-       .members = {shown("status", one_of("pending fetching uploaded archived errored")),
-                   shown("status-timestamps",
-                         json::object{{"type", "object"}, {"additionalProperties", time()}}),
-                   sometimes("upload-url", jsonapi::text())}},
+       .members =
+           {shown("status", one_of("pending fetching uploaded archived errored backing_data_soft_deleted "
+                                   "backing_data_permanently_deleted")),
+            shown("status-timestamps", json::object{{"type", "object"}, {"additionalProperties", time()}}),
+            sometimes("upload-url", jsonapi::text()), related("ingress-attributes", "ingress-attributes"),
+            sometimes(related("workspace", "workspaces")),
+            sometimes(related("registry-module", "registry-modules"))},
+       .has_links = true},
   };
 }
 

@@ -10,9 +10,9 @@ namespace terrane::http {
 /// What an endpoint takes and gives, as far as its method and pattern do not say it; for `terrane openapi`.
 /// Usually the pattern's last word names the resource: `GET …/runs` gives a page of runs, `GET …/runs/:id`
 /// one, `PATCH …/runs/:id` takes changes and gives one, `POST …/runs` takes and makes one (201), `DELETE`
-/// gives nothing (204).
+/// gives nothing (204). `uncounted` is a page of a list whose length nobody knows.
 struct Shape {
-  enum class Form { usual, one, made, page, all, nothing, accepted, redirect, text };
+  enum class Form { usual, one, made, page, uncounted, all, nothing, accepted, redirect, text };
   Form gives = Form::usual;
   std::string_view type = {};   ///< of the resource given
   std::string_view takes = {};  ///< name of the schema of the request's document; with an explicit form

@@ -89,11 +89,19 @@ Member shown(std::string_view name, json::value schema) {
 Member sometimes(std::string_view name, json::value schema) {
   return {Place::shown, name, std::move(schema), false};
 }
+Member sometimes(Member member) {
+  member.always = false;
+  return member;
+}
 Member related(std::string_view name, std::string_view types) {
   return {Place::shown_relation, name, linkage(nullable(identifier(types))), true};
 }
 Member related_many(std::string_view name, std::string_view type) {
   return {Place::shown_relation, name, linkage(list_of(identifier(type))), true};
+}
+Member linked(std::string_view name) {
+  json::object links = closed_object(json::object{{"related", text()}});
+  return {Place::shown_relation, name, closed_object(json::object{{"links", std::move(links)}}), true};
 }
 Member takes(std::string_view name, json::value schema) {
   return {Place::taken, name, std::move(schema), false};
@@ -101,8 +109,14 @@ Member takes(std::string_view name, json::value schema) {
 Member needs(std::string_view name, json::value schema) {
   return {Place::taken, name, std::move(schema), true};
 }
-Member takes_related(std::string_view name, std::string_view type) {
-  return {Place::taken_relation, name, linkage(nullable(identifier(type))), false};
+Member takes_related(std::string_view name, std::string_view types) {
+  return {Place::taken_relation, name, linkage(nullable(identifier(types))), false};
+}
+Member takes_related_many(std::string_view name, std::string_view type) {
+  return takes_whole(name, identifier(type));
+}
+Member takes_whole(std::string_view name, json::value item) {
+  return {Place::taken_relation, name, linkage(list_of(std::move(item))), false};
 }
 Member needs_related(std::string_view name, std::string_view type) {
   return {Place::taken_relation, name, linkage(identifier(type)), true};
@@ -139,7 +153,8 @@ json::object answer_schema(const Schema& schema) {
   resource.add("attributes", std::move(attributes).closed(), true);
   if (!relations.properties.empty()) resource.add("relationships", std::move(relations).closed(), true);
   if (schema.has_links)
-    resource.add("links", json::object{{"type", "object"}, {"additionalProperties", text()}}, true);
+    resource.add("links", json::object{{"type", "object"}, {"additionalProperties", text()}},
+                 !schema.links_vary);
   return std::move(resource).closed();
 }
 

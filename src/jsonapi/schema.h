@@ -26,6 +26,7 @@ struct Schema {
   const Resource* table = nullptr;  ///< none when the documents are made by hand
   std::vector<Member> members;
   bool has_links = false;
+  bool links_vary = false;  ///< some of them have no links
 };
 
 // JSON schemas of values.
@@ -43,11 +44,16 @@ json::value nullable(json::value schema);
 // Members.
 Member shown(std::string_view name, json::value schema);
 Member sometimes(std::string_view name, json::value schema);        ///< shown, but not in every answer
+Member sometimes(Member member);                                    ///< the same, but not in every answer
 Member related(std::string_view name, std::string_view types);      ///< to one other, or to none
 Member related_many(std::string_view name, std::string_view type);  ///< to any number of others
+Member linked(std::string_view name);  ///< a relation that only says where it leads
 Member takes(std::string_view name, json::value schema);
 Member needs(std::string_view name, json::value schema);
-Member takes_related(std::string_view name, std::string_view type);
+Member takes_related(std::string_view name, std::string_view types);
+Member takes_related_many(std::string_view name, std::string_view type);
+/// A relation to many that a request brings along whole.
+Member takes_whole(std::string_view name, json::value item);
 Member needs_related(std::string_view name, std::string_view type);
 
 /// The closed schema of the resource object in answers; it names what every answer has.

@@ -28,15 +28,21 @@ json::array encode_all(const std::vector<AdminOrganization>& organizations) {
 
 void AdminApi::add_routes(http::Router& router) {
   using http::Method;
+  using Form = http::Shape::Form;
   using Self = AdminApi;
   const std::string one = "/api/v2/admin/organizations/:organization";
   const std::string consumers = one + "/relationships/module-consumers";
-  router.add({Method::get, "/api/v2/admin/organizations", api::bind<&Self::list>(this)});
-  router.add({Method::get, one, api::bind<&Self::show>(this)});
-  router.add({Method::patch, one, api::bind<&Self::update>(this), body_limit});
+  router.add({Method::get, "/api/v2/admin/organizations", api::bind<&Self::list>(this)},
+             {Form::page, "admin-organizations", "", "q include"});
+  router.add({Method::get, one, api::bind<&Self::show>(this)},
+             {Form::one, "admin-organizations", "", "include"});
+  router.add({Method::patch, one, api::bind<&Self::update>(this), body_limit},
+             {Form::one, "admin-organizations", "admin-organizations.update"});
   router.add({Method::del, one, api::bind<&Self::remove>(this)});
-  router.add({Method::get, consumers, api::bind<&Self::list_module_consumers>(this)});
-  router.add({Method::patch, consumers, api::bind<&Self::replace_module_consumers>(this), body_limit});
+  router.add({Method::get, consumers, api::bind<&Self::list_module_consumers>(this)},
+             {Form::page, "admin-organizations", "", "include"});
+  router.add({Method::patch, consumers, api::bind<&Self::replace_module_consumers>(this), body_limit},
+             {Form::nothing, "", "identifiers"});
   includes_.add_relation("organizations", "owners", {"users"});
 }
 

@@ -76,16 +76,18 @@ void OrganizationApi::add_routes(http::Router& router) {
   using Form = http::Shape::Form;
   using Self = OrganizationApi;
   const std::string one = "/api/v2/organizations/:organization";
-  router.add({Method::get, "/api/v2/organizations", api::bind<&Self::list>(this)}, {.query = "q"});
+  router.add({Method::get, "/api/v2/organizations", api::bind<&Self::list>(this)},
+             {.query = "q q[name] q[email] include"});
   router.add({Method::post, "/api/v2/organizations", api::bind<&Self::create>(this), 64 * 1024});
   router.add({Method::get, one, api::bind<&Self::show>(this)}, {.query = "include"});
   router.add({Method::patch, one, api::bind<&Self::update>(this), 64 * 1024});
   router.add({Method::del, one, api::bind<&Self::remove>(this)});
   router.add({Method::post, one + "/authentication-token", api::bind<&Self::create_token>(this), 64 * 1024},
-             {Form::made, "authentication-tokens", "authentication-tokens.create"});
+             {Form::made, "authentication-tokens", "authentication-tokens.create", "token"});
   router.add({Method::get, one + "/authentication-token", api::bind<&Self::show_token>(this)},
-             {Form::one, "authentication-tokens"});
-  router.add({Method::del, one + "/authentication-token", api::bind<&Self::delete_token>(this)});
+             {Form::one, "authentication-tokens", "", "token"});
+  router.add({Method::del, one + "/authentication-token", api::bind<&Self::delete_token>(this)},
+             {.query = "token"});
   includes_.add_resource("organizations", load_organizations);
   includes_.add_relation("organizations", "default_project", {"projects"});
 }

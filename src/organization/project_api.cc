@@ -58,19 +58,23 @@ http::Response binding_list(const std::vector<TagBinding>& bindings,
 
 void ProjectApi::add_routes(http::Router& router) {
   using http::Method;
+  using Form = http::Shape::Form;
   using Self = ProjectApi;
   router.add({Method::get, "/api/v2/organizations/:organization/projects", api::bind<&Self::list>(this)},
-             {.query = "q filter[names]"});
+             {.query = "q filter[names] filter[tagged][0][key] filter[tagged][0][value] sort include"});
   router.add({Method::post, "/api/v2/organizations/:organization/projects", api::bind<&Self::create>(this),
               64 * 1024});
-  router.add({Method::get, "/api/v2/projects/:id", api::bind<&Self::show>(this)});
+  router.add({Method::get, "/api/v2/projects/:id", api::bind<&Self::show>(this)}, {.query = "include"});
   router.add({Method::patch, "/api/v2/projects/:id", api::bind<&Self::update>(this), 64 * 1024});
   router.add({Method::del, "/api/v2/projects/:id", api::bind<&Self::remove>(this)});
-  router.add({Method::get, "/api/v2/projects/:id/tag-bindings", api::bind<&Self::tag_bindings>(this)});
+  router.add({Method::get, "/api/v2/projects/:id/tag-bindings", api::bind<&Self::tag_bindings>(this)},
+             {Form::all, "tag-bindings"});
   router.add({Method::patch, "/api/v2/projects/:id/tag-bindings", api::bind<&Self::add_tag_bindings>(this),
-              64 * 1024});
+              64 * 1024},
+             {Form::all, "tag-bindings", "tag-bindings.list"});
   router.add({Method::get, "/api/v2/projects/:id/effective-tag-bindings",
-              api::bind<&Self::effective_tag_bindings>(this)});
+              api::bind<&Self::effective_tag_bindings>(this)},
+             {Form::all, "effective-tag-bindings"});
   includes_.add_resource("projects", load_projects);
   includes_.add_relation("projects", "organization", {"organizations"});
   includes_.add_relation("projects", "effective_tag_bindings", {}, link_tag_bindings);

@@ -8,11 +8,14 @@ namespace terrane::organization {
 
 void RetentionApi::add_routes(http::Router& router) {
   using http::Method;
+  const http::Shape shown{http::Shape::Form::one, "data-retention-policies"};
+  const http::Shape taken{http::Shape::Form::one, "data-retention-policies",
+                          "data-retention-policies.create"};
   using Self = RetentionApi;
   const std::string policy = "/api/v2/organizations/:organization/relationships/data-retention-policy";
-  router.add({Method::get, policy, api::bind<&Self::show>(this)});
-  router.add({Method::post, policy, api::bind<&Self::set>(this), 64 * 1024});
-  router.add({Method::patch, policy, api::bind<&Self::set>(this), 64 * 1024});
+  router.add({Method::get, policy, api::bind<&Self::show>(this)}, shown);
+  router.add({Method::post, policy, api::bind<&Self::set>(this), 64 * 1024}, taken);
+  router.add({Method::patch, policy, api::bind<&Self::set>(this), 64 * 1024}, taken);
   router.add({Method::del, policy, api::bind<&Self::remove>(this)});
 }
 

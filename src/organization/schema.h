@@ -5,6 +5,9 @@
 
 namespace terrane::organization {
 
+/// The project's or workspace's bindings that a request brings along, as an item of `takes_whole`.
+json::value tag_binding_item();
+
 /// The documents of this domain's resources.
 std::vector<jsonapi::Schema> schemas();
 

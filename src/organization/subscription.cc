@@ -5,24 +5,23 @@
 namespace terrane::organization {
 namespace {
 
-/// All that API v2 has a name for, granted or not.
-constexpr std::array<std::string_view, 17> known_entitlements{"agents",
-                                                              "audit-logging",
-                                                              "cost-estimation",
-                                                              "global-run-tasks",
-                                                              "no-code-modules",
-                                                              "operations",
-                                                              "policy-enforcement",
-                                                              "private-module-registry",
-                                                              "private-run-tasks",
-                                                              "run-tasks",
-                                                              "sentinel",
-                                                              "sso",
-                                                              "state-storage",
-                                                              "teams",
-                                                              "vcs-integrations",
-                                                              "waypoint-actions",
-                                                              "waypoint-templates-and-addons"};
+constexpr std::array<std::string_view, 17> all_entitlements{"agents",
+                                                            "audit-logging",
+                                                            "cost-estimation",
+                                                            "global-run-tasks",
+                                                            "no-code-modules",
+                                                            "operations",
+                                                            "policy-enforcement",
+                                                            "private-module-registry",
+                                                            "private-run-tasks",
+                                                            "run-tasks",
+                                                            "sentinel",
+                                                            "sso",
+                                                            "state-storage",
+                                                            "teams",
+                                                            "vcs-integrations",
+                                                            "waypoint-actions",
+                                                            "waypoint-templates-and-addons"};
 
 std::optional<std::string> limit(const json::value& given) {
   if (given.is_null() || (given.is_int64() && given.get_int64() >= 0 && given.get_int64() <= 1'000'000'000))
@@ -75,7 +74,7 @@ const std::array subscription_relations{
     jsonapi::Relation{"feature-set", "feature-sets", feature_set_of, "feature_set_id", read_feature_set}};
 
 void show_entitlements(const std::vector<std::string>& granted, json::object& attributes) {
-  for (std::string_view name : known_entitlements)
+  for (std::string_view name : all_entitlements)
     attributes[name] = std::ranges::find(granted, name) != granted.end();
 }
 
@@ -113,6 +112,8 @@ json::object encode(const FeatureSet& set) {
 json::object encode(const Subscription& subscription) {
   return jsonapi::encode(subscription_resource(), &subscription, subscription.id);
 }
+
+std::span<const std::string_view> known_entitlements() { return all_entitlements; }
 
 Task<json::object> entitlement_set(postgres::Tx& tx, const OrganizationAccess& access) {
   postgres::Result rows = co_await tx.run(sql::subscription_entitlements, postgres::Params::of(access.id));

@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,9 @@ const jsonapi::Resource& feature_set_resource();
 const jsonapi::Resource& subscription_resource();
 json::object encode(const FeatureSet& set);
 json::object encode(const Subscription& subscription);
+
+/// Every entitlement that API v2 has a name for, granted or not.
+std::span<const std::string_view> known_entitlements();
 
 /// What the organization may use, as a resource object `entitlement-sets`.
 Task<json::object> entitlement_set(postgres::Tx& tx, const OrganizationAccess& access);

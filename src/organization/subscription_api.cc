@@ -27,17 +27,22 @@ Task<std::vector<json::object>> load_feature_sets(postgres::Tx& tx, const api::P
 
 void SubscriptionApi::add_routes(http::Router& router) {
   using http::Method;
+  using Form = http::Shape::Form;
   using Self = SubscriptionApi;
   const std::string one = "/api/v2/organizations/:organization";
   const std::string admin = "/api/v2/admin/organizations/:organization/subscription";
-  router.add({Method::get, one + "/entitlement-set", api::bind<&Self::show_entitlements>(this)});
+  router.add({Method::get, one + "/entitlement-set", api::bind<&Self::show_entitlements>(this)},
+             {Form::one, "entitlement-sets"});
   router.add({Method::get, one + "/feature-sets", api::bind<&Self::list_for_organization>(this)});
-  router.add({Method::get, one + "/subscription", api::bind<&Self::show_of_organization>(this)});
+  router.add({Method::get, one + "/subscription", api::bind<&Self::show_of_organization>(this)},
+             {Form::one, "subscriptions", "", "include"});
   router.add({Method::get, "/api/v2/feature-sets", api::bind<&Self::list_offered>(this)});
-  router.add({Method::get, "/api/v2/subscriptions/:id", api::bind<&Self::show>(this)});
-  router.add({Method::get, "/api/v2/admin/feature-sets", api::bind<&Self::list_all>(this)});
-  router.add({Method::get, admin, api::bind<&Self::show_as_admin>(this)});
-  router.add({Method::post, admin, api::bind<&Self::subscribe_as_admin>(this), body_limit});
+  router.add({Method::get, "/api/v2/subscriptions/:id", api::bind<&Self::show>(this)}, {.query = "include"});
+  router.add({Method::get, "/api/v2/admin/feature-sets", api::bind<&Self::list_all>(this)}, {.query = "q"});
+  router.add({Method::get, admin, api::bind<&Self::show_as_admin>(this)},
+             {Form::one, "subscriptions", "", "include"});
+  router.add({Method::post, admin, api::bind<&Self::subscribe_as_admin>(this), body_limit},
+             {Form::made, "subscriptions", "subscriptions.create"});
   includes_.add_resource("feature-sets", load_feature_sets);
   includes_.add_relation("subscriptions", "feature_set", {"feature-sets"});
   includes_.add_relation("subscriptions", "organization", {"organizations"});

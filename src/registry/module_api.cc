@@ -44,22 +44,25 @@ void complete(Module& module, const organization::OrganizationAccess& access) {
 
 void Api::add_routes(http::Router& router) {
   using http::Method;
+  using Form = http::Shape::Form;
   const std::string all = "/api/v2/organizations/:organization/registry-modules";
   const std::string named = all + "/:registry/:namespace/:name";
-  router.add({Method::get, all, api::bind<&Api::list>(this)});
+  router.add({Method::get, all, api::bind<&Api::list>(this)},
+             {.query = "q filter[provider] filter[registry_name] filter[organization_name]"});
   router.add({Method::post, all, api::bind<&Api::create>(this), 64 * 1024});
   router.add({Method::get, "/api/v2/registry-modules/:id", api::bind<&Api::show_by_id>(this)});
   router.add({Method::get, named + "/:provider", api::bind<&Api::show>(this)});
   router.add({Method::del, named + "/:provider", api::bind<&Api::remove>(this)});
   router.add({Method::del, named, api::bind<&Api::remove>(this)});
   const std::string deletion = "/api/v2/registry-modules/actions/delete/:organization/:name";
-  router.add({Method::post, deletion, api::bind<&Api::remove>(this)});
-  router.add({Method::post, deletion + "/:provider", api::bind<&Api::remove>(this)});
+  router.add({Method::post, deletion, api::bind<&Api::remove>(this)}, {Form::nothing});
+  router.add({Method::post, deletion + "/:provider", api::bind<&Api::remove>(this)}, {Form::nothing});
   router.add(
       {Method::post,
        "/api/v2/organizations/:organization/tests/registry-modules/:registry/:namespace/:name/:provider/"
        "test-runs/configuration-versions",
-       api::bind<&Api::create_configuration>(this)});
+       api::bind<&Api::create_configuration>(this)},
+      {Form::made, "configuration-versions"});
 }
 
 Task<http::Response> Api::list(http::Request& request) {

@@ -12,8 +12,9 @@ void Api::add_routes(http::Router& router) {
                 "search[user] search[commit] search[basic] include"});
   router.add(
       {Method::get, "/api/v2/organizations/:organization/runs", api::bind<&Api::list_of_organization>(this)},
-      {.query = "filter[status] filter[status_group] filter[source] filter[operation] filter[timeframe] "
-                "filter[workspace_names] search[user] search[commit] search[basic] include"});
+      {Form::uncounted, "runs", "",
+       "filter[status] filter[status_group] filter[source] filter[operation] filter[timeframe] "
+       "filter[workspace_names] search[user] search[commit] search[basic] include"});
   router.add({Method::post, "/api/v2/runs/:id/actions/apply", api::bind<&Api::confirm>(this)},
              {Form::accepted, "", "comment"});
   router.add({Method::post, "/api/v2/runs/:id/actions/discard", api::bind<&Api::discard>(this)},
@@ -24,25 +25,27 @@ void Api::add_routes(http::Router& router) {
              {Form::accepted, "", "comment"});
   router.add({Method::post, "/api/v2/runs/:id/actions/force-execute", api::bind<&Api::force_execute>(this)},
              {Form::accepted});
-  router.add({Method::get, "/api/v2/runs/:id/comments", api::bind<&Api::comments>(this)});
+  router.add({Method::get, "/api/v2/runs/:id/comments", api::bind<&Api::comments>(this)},
+             {.query = "include"});
   router.add({Method::post, "/api/v2/runs/:id/comments", api::bind<&Api::create_comment>(this)});
-  router.add({Method::get, "/api/v2/comments/:id", api::bind<&Api::comment>(this)});
+  router.add({Method::get, "/api/v2/comments/:id", api::bind<&Api::comment>(this)}, {.query = "include"});
   router.add({Method::get, "/api/v2/runs/:id/run-events", api::bind<&Api::events>(this)},
-             {Form::all, "run-events"});
-  router.add({Method::get, "/api/v2/run-events/:id", api::bind<&Api::event>(this)});
+             {Form::page, "run-events", "", "include"});
+  router.add({Method::get, "/api/v2/run-events/:id", api::bind<&Api::event>(this)}, {.query = "include"});
   router.add({Method::get, "/api/v2/organizations/:organization/runs/queue", api::bind<&Api::queue>(this)},
-             {Form::page, "runs"});
+             {Form::page, "runs", "", "include"});
   router.add({Method::get, "/api/v2/organizations/:organization/capacity", api::bind<&Api::capacity>(this)},
              {Form::one, "organization-capacity"});
-  router.add({Method::get, "/api/v2/plans/:id", api::bind<&Api::show_plan>(this)});
+  router.add({Method::get, "/api/v2/plans/:id", api::bind<&Api::show_plan>(this)}, {.query = "include"});
   router.add({Method::get, "/api/v2/plans/:id/json-output", api::bind<&Api::plan_json>(this)},
              {Form::redirect});
-  router.add({Method::get, "/api/v2/runs/:id/plan", api::bind<&Api::run_plan>(this)}, {Form::one, "plans"});
+  router.add({Method::get, "/api/v2/runs/:id/plan", api::bind<&Api::run_plan>(this)},
+             {Form::one, "plans", "", "include"});
   router.add({Method::get, "/api/v2/runs/:id/plan/json-output", api::bind<&Api::run_plan_json>(this)},
              {Form::redirect});
-  router.add({Method::get, "/api/v2/applies/:id", api::bind<&Api::show_apply>(this)});
+  router.add({Method::get, "/api/v2/applies/:id", api::bind<&Api::show_apply>(this)}, {.query = "include"});
   router.add({Method::get, "/api/v2/runs/:id/apply", api::bind<&Api::run_apply>(this)},
-             {Form::one, "applies"});
+             {Form::one, "applies", "", "include"});
   router.add({Method::get, "/api/v2/plans/:id/json-schema", api::bind<&Api::plan_schemas>(this)},
              {Form::redirect});
   router.add({Method::get, "/api/v2/runs/:id/plan/json-schema", api::bind<&Api::run_plan_schemas>(this)},

@@ -31,6 +31,13 @@ Schema phase(std::string_view type, std::vector<Member> own) {
   return schema;
 }
 
+/// One of the two workspaces of a run trigger, with where to read it.
+Member end_of_trigger(std::string_view name) {
+  json::object links = closed_object(json::object{{"related", jsonapi::text()}});
+  return {Member::Place::shown_relation, name,
+          closed_object(json::object{{"data", identifier("workspaces")}, {"links", std::move(links)}})};
+}
+
 Schema runs() {
   const json::value variable =
       closed_object(json::object{{"key", jsonapi::text()}, {"value", jsonapi::text()}});
@@ -74,12 +81,26 @@ std::vector<Schema> schemas() {
   return {
       runs(),
       phase("plans", {shown("has-changes", boolean()), shown("generated-configuration", boolean()),
-                      shown("permissions", flags("can-export")), shown("actions", flags("is-exportable"))}),
+                      shown("permissions", flags("can-export")), shown("actions", flags("is-exportable")),
+                      related_many("exports", "plan-exports")}),
       phase("applies", {shown("has-import-list", boolean())}),
       {.name = "run-events",
        .type = "run-events",
        .members = {shown("action", jsonapi::text()), shown("description", nullable(jsonapi::text())),
-                   shown("created-at", time()), related("actor", "users")}},
+                   shown("created-at", time()), related("actor", "users"), related("comment", "comments")},
+       .has_links = true},
+      {.name = "comments",
+       .type = "comments",
+       .members = {shown("body", jsonapi::text()), shown("created-at", time()), related("run", "runs"),
+                   related("run-event", "run-events"), related("created-by", "users"),
+                   needs("body", jsonapi::text("^[a-z]{1,60}$"))},
+       .has_links = true},
+      {.name = "run-triggers",
+       .type = "run-triggers",
+       .members = {shown("workspace-name", jsonapi::text()), shown("sourceable-name", jsonapi::text()),
+                   shown("created-at", time()), end_of_trigger("workspace"), end_of_trigger("sourceable"),
+                   needs_related("sourceable", "workspaces")},
+       .has_links = true},
       {.name = "organization-capacity",
        .type = "organization-capacity",
        .members = {shown("pending", integer(0, 1'000'000'000)), shown("running", integer(0, 1'000'000'000))}},

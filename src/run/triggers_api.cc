@@ -64,9 +64,10 @@ void TriggerApi::add_routes(http::Router& router) {
   using http::Method;
   using Self = TriggerApi;
   const std::string all = "/api/v2/workspaces/:id/run-triggers";
-  router.add({Method::get, all, api::bind<&Self::list>(this)});
+  router.add({Method::get, all, api::bind<&Self::list>(this)},
+             {.query = "filter[run-trigger][type] include"});
   router.add({Method::post, all, api::bind<&Self::create>(this), 64 * 1024});
-  router.add({Method::get, "/api/v2/run-triggers/:id", api::bind<&Self::show>(this)});
+  router.add({Method::get, "/api/v2/run-triggers/:id", api::bind<&Self::show>(this)}, {.query = "include"});
   router.add({Method::del, "/api/v2/run-triggers/:id", api::bind<&Self::remove>(this)});
   includes_.add_relation("run-triggers", "workspace", {"workspaces"});
   includes_.add_relation("run-triggers", "sourceable", {"workspaces"});

@@ -53,7 +53,8 @@ void Api::add_routes(http::Router& router) {
   router.add({Method::patch, one, api::bind<&Api::update>(this), 64 * 1024});
   router.add({Method::del, one, api::bind<&Api::remove>(this)});
   router.add({Method::patch, "/api/v2/workspaces/:id/relationships/ssh-key", api::bind<&Api::assign>(this),
-              64 * 1024});
+              64 * 1024},
+             {http::Shape::Form::one, "workspaces", "ssh-key-assignments.create"});
 }
 
 Task<http::Response> Api::list(http::Request& request) {

@@ -58,16 +58,21 @@ void Api::add_routes(http::Router& router) {
   using http::Method;
   using Form = http::Shape::Form;
   router.add({Method::get, "/api/v2/state-versions", api::bind<&Api::list>(this)},
-             {.query = "filter[workspace][name] filter[organization][name]"});
-  router.add({Method::get, "/api/v2/workspaces/:id/state-versions", api::bind<&Api::list>(this)});
+             {.query = "filter[workspace][name] filter[organization][name] filter[status] include"});
+  router.add({Method::get, "/api/v2/workspaces/:id/state-versions", api::bind<&Api::list>(this)},
+             {.query = "filter[status] include"});
   router.add({Method::post, "/api/v2/workspaces/:id/state-versions", api::bind<&Api::create>(this),
               48 * 1024 * 1024});
-  router.add({Method::patch, "/api/v2/workspaces/:id/state-versions", api::bind<&Api::rollback>(this)});
+  router.add({Method::patch, "/api/v2/workspaces/:id/state-versions", api::bind<&Api::rollback>(this)},
+             {Form::made, "state-versions", "state-rollbacks.create"});
   const std::string actions = "/api/v2/state-versions/:id/actions/";
-  router.add({Method::post, actions + "soft_delete_backing_data", api::bind<&Api::soft_delete>(this)});
-  router.add({Method::post, actions + "restore_backing_data", api::bind<&Api::restore>(this)});
+  router.add({Method::post, actions + "soft_delete_backing_data", api::bind<&Api::soft_delete>(this)},
+             {Form::nothing});
+  router.add({Method::post, actions + "restore_backing_data", api::bind<&Api::restore>(this)},
+             {Form::nothing});
   router.add(
-      {Method::post, actions + "permanently_delete_backing_data", api::bind<&Api::permanently_delete>(this)});
+      {Method::post, actions + "permanently_delete_backing_data", api::bind<&Api::permanently_delete>(this)},
+      {Form::nothing});
   router.add({Method::get, "/api/v2/workspaces/:id/current-state-version", api::bind<&Api::current>(this)},
              {Form::one, "state-versions", "", "include"});
   router.add({Method::get, "/api/v2/workspaces/:id/current-state-version-outputs",

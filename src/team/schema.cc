@@ -61,13 +61,6 @@ json::object organization_rights() {
   return group;
 }
 
-Member taken_teams() {
-  Member member = related_many("teams", "teams");
-  member.place = Member::Place::taken_relation;
-  member.always = false;
-  return member;
-}
-
 }  // namespace
 
 std::vector<Schema> schemas() {
@@ -97,7 +90,7 @@ std::vector<Schema> schemas() {
        .table = &membership_resource(),
        .members = {shown("status", one_of("active invited")), related_many("teams", "teams"),
                    needs("email", jsonapi::text("^[a-z0-9.]{1,40}@[a-z0-9]{1,40}\\.example$")),
-                   taken_teams()}},
+                   takes_related_many("teams", "teams")}},
       grant(workspace_grants()),
       grant(project_grants()),
   };

@@ -6,17 +6,6 @@ namespace terrane::user {
 
 using namespace jsonapi;
 
-namespace {
-
-/// A team's token names its team.
-Member team_of_token() {
-  Member member = related("team", "teams");
-  member.always = false;
-  return member;
-}
-
-}  // namespace
-
 std::vector<Schema> schemas() {
   const json::value name = jsonapi::text("^[A-Za-z0-9_-]{1,60}$");
   const json::value password =
@@ -43,7 +32,7 @@ std::vector<Schema> schemas() {
        .members = {shown("created-at", time()), shown("last-used-at", nullable(time())),
                    shown("description", nullable(jsonapi::text())), shown("expired-at", nullable(time())),
                    shown("token", nullable(jsonapi::text())),
-                   related("created-by", "users teams organizations"), team_of_token(),
+                   related("created-by", "users teams organizations"), sometimes(related("team", "teams")),
                    takes("description", json::object{{"type", "string"}, {"maxLength", 60}}),
                    takes("expired-at", nullable(time()))}},
   };

@@ -77,22 +77,28 @@ std::vector<Variable> new_variables(const json::object& data, const std::string&
 
 void VariableSetApi::add_routes(http::Router& router) {
   using http::Method;
+  const http::Shape targets{http::Shape::Form::nothing, "", "identifiers"};
   using Self = VariableSetApi;
   const std::string all = "/api/v2/organizations/:organization/varsets";
   const std::string one = "/api/v2/varsets/:id";
   const std::string workspaces = one + "/relationships/workspaces";
   const std::string projects = one + "/relationships/projects";
-  router.add({Method::get, all, api::bind<&Self::list>(this)});
+  router.add({Method::get, all, api::bind<&Self::list>(this)}, {.query = "q include"});
   router.add({Method::post, all, api::bind<&Self::create>(this), body_limit});
-  router.add({Method::get, one, api::bind<&Self::show>(this)});
-  router.add({Method::patch, one, api::bind<&Self::update>(this), identifiers_limit});
+  router.add({Method::get, one, api::bind<&Self::show>(this)}, {.query = "include"});
+  router.add({Method::patch, one, api::bind<&Self::update>(this), identifiers_limit}, {.query = "include"});
   router.add({Method::del, one, api::bind<&Self::remove>(this)});
-  router.add({Method::post, workspaces, api::bind<&Self::apply_to_workspaces>(this), identifiers_limit});
-  router.add({Method::del, workspaces, api::bind<&Self::unapply_from_workspaces>(this), identifiers_limit});
-  router.add({Method::post, projects, api::bind<&Self::apply_to_projects>(this), identifiers_limit});
-  router.add({Method::del, projects, api::bind<&Self::unapply_from_projects>(this), identifiers_limit});
-  router.add({Method::get, "/api/v2/workspaces/:id/varsets", api::bind<&Self::list_of_workspace>(this)});
-  router.add({Method::get, "/api/v2/projects/:id/varsets", api::bind<&Self::list_of_project>(this)});
+  router.add({Method::post, workspaces, api::bind<&Self::apply_to_workspaces>(this), identifiers_limit},
+             targets);
+  router.add({Method::del, workspaces, api::bind<&Self::unapply_from_workspaces>(this), identifiers_limit},
+             targets);
+  router.add({Method::post, projects, api::bind<&Self::apply_to_projects>(this), identifiers_limit}, targets);
+  router.add({Method::del, projects, api::bind<&Self::unapply_from_projects>(this), identifiers_limit},
+             targets);
+  router.add({Method::get, "/api/v2/workspaces/:id/varsets", api::bind<&Self::list_of_workspace>(this)},
+             {.query = "q include"});
+  router.add({Method::get, "/api/v2/projects/:id/varsets", api::bind<&Self::list_of_project>(this)},
+             {.query = "q include"});
   includes_.add_relation("varsets", "organization", {"organizations"});
   includes_.add_relation("varsets", "workspaces", {"workspaces"});
   includes_.add_relation("varsets", "projects", {"projects"});

@@ -44,21 +44,28 @@ Task<json::value> list_in_body(http::Request& request) {
 
 void TagsApi::add_routes(http::Router& router) {
   using http::Method;
+  using Form = http::Shape::Form;
   using Self = TagsApi;
   const std::string tags = "/api/v2/workspaces/:id/relationships/tags";
   router.add({Method::get, tags, api::bind<&Self::list>(this)});
-  router.add({Method::post, tags, api::bind<&Self::add>(this), 64 * 1024});
-  router.add({Method::del, tags, api::bind<&Self::remove>(this), 64 * 1024});
+  router.add({Method::post, tags, api::bind<&Self::add>(this), 64 * 1024}, {Form::nothing, "", "tags.list"});
+  router.add({Method::del, tags, api::bind<&Self::remove>(this), 64 * 1024},
+             {Form::nothing, "", "tags.list"});
   const std::string bindings = "/api/v2/workspaces/:id/tag-bindings";
-  router.add({Method::get, bindings, api::bind<&Self::list_bindings>(this)});
-  router.add({Method::patch, bindings, api::bind<&Self::add_bindings>(this), 64 * 1024});
+  router.add({Method::get, bindings, api::bind<&Self::list_bindings>(this)}, {Form::all, "tag-bindings"});
+  router.add({Method::patch, bindings, api::bind<&Self::add_bindings>(this), 64 * 1024},
+             {Form::all, "tag-bindings", "tag-bindings.list"});
   router.add(
-      {Method::get, "/api/v2/workspaces/:id/effective-tag-bindings", api::bind<&Self::list_effective>(this)});
+      {Method::get, "/api/v2/workspaces/:id/effective-tag-bindings", api::bind<&Self::list_effective>(this)},
+      {Form::all, "effective-tag-bindings"});
   const std::string all = "/api/v2/organizations/:organization/tags";
-  router.add({Method::get, all, api::bind<&Self::list_of_organization>(this)});
-  router.add({Method::del, all, api::bind<&Self::remove_from_organization>(this), 64 * 1024});
+  router.add({Method::get, all, api::bind<&Self::list_of_organization>(this)},
+             {.query = "q filter[exclude][taggable][id]"});
+  router.add({Method::del, all, api::bind<&Self::remove_from_organization>(this), 64 * 1024},
+             {Form::nothing, "", "identifiers"});
   router.add({Method::post, "/api/v2/tags/:id/relationships/workspaces",
-              api::bind<&Self::add_workspaces>(this), 64 * 1024});
+              api::bind<&Self::add_workspaces>(this), 64 * 1024},
+             {Form::nothing, "", "identifiers"});
 }
 
 Task<http::Response> TagsApi::list(http::Request& request) {

@@ -23,11 +23,14 @@ Task<std::vector<json::object>> load_workspaces(postgres::Tx& tx, const api::Pri
 void Api::add_routes(http::Router& router) {
   using http::Method;
   using Form = http::Shape::Form;
-  router.add({Method::get, "/api/v2/organizations/:organization/workspaces", api::bind<&Api::list>(this)},
-             {.query = "search[name] filter[project][id]"});
+  router.add(
+      {Method::get, "/api/v2/organizations/:organization/workspaces", api::bind<&Api::list>(this)},
+      {.query = "search[name] search[wildcard-name] search[tags] search[exclude-tags] filter[project][id] "
+                "filter[current-run][status] filter[tagged][0][key] filter[tagged][0][value] sort include"});
   router.add({Method::post, "/api/v2/organizations/:organization/workspaces", api::bind<&Api::create>(this)});
   router.add({Method::get, "/api/v2/organizations/:organization/workspaces/:name",
-              api::bind<&Api::show_by_name>(this)});
+              api::bind<&Api::show_by_name>(this)},
+             {.query = "include"});
   router.add({Method::patch, "/api/v2/organizations/:organization/workspaces/:name",
               api::bind<&Api::update_by_name>(this)});
   router.add({Method::del, "/api/v2/organizations/:organization/workspaces/:name",
@@ -37,7 +40,7 @@ void Api::add_routes(http::Router& router) {
              {Form::nothing});
   router.add({Method::post, "/api/v2/workspaces/:id/actions/safe-delete", api::bind<&Api::safe_delete>(this)},
              {Form::nothing});
-  router.add({Method::get, "/api/v2/workspaces/:id", api::bind<&Api::show>(this)});
+  router.add({Method::get, "/api/v2/workspaces/:id", api::bind<&Api::show>(this)}, {.query = "include"});
   router.add({Method::patch, "/api/v2/workspaces/:id", api::bind<&Api::update>(this)});
   router.add({Method::del, "/api/v2/workspaces/:id", api::bind<&Api::remove>(this)});
   router.add({Method::post, "/api/v2/workspaces/:id/actions/lock", api::bind<&Api::lock>(this)},
@@ -49,7 +52,7 @@ void Api::add_routes(http::Router& router) {
       {Form::one, "workspaces"});
   router.add({Method::get, "/api/v2/workspaces/:id/relationships/remote-state-consumers",
               api::bind<&Api::list_consumers>(this)},
-             {Form::page, "workspaces"});
+             {Form::page, "workspaces", "", "include"});
   router.add({Method::post, "/api/v2/workspaces/:id/relationships/remote-state-consumers",
               api::bind<&Api::add_consumers>(this)},
              {Form::nothing, "", "identifiers"});
@@ -61,7 +64,8 @@ void Api::add_routes(http::Router& router) {
              {Form::nothing, "", "identifiers"});
   router.add({Method::get, "/api/v2/workspaces/:id/resources", api::bind<&Api::resources>(this)});
   router.add({Method::post, "/api/v2/projects/:id/relationships/workspaces",
-              api::bind<&Api::move_into_project>(this)});
+              api::bind<&Api::move_into_project>(this)},
+             {Form::nothing, "", "identifiers"});
   add_includes();
 }
 

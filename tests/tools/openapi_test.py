@@ -21,12 +21,16 @@ def every(value, kind: type):
 class Document(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.document = json.loads(subprocess.run([BINARY, "openapi"], check=True, capture_output=True).stdout)
+        made = subprocess.run([BINARY, "openapi"], check=True, capture_output=True, text=True)
+        cls.document, cls.undescribed = json.loads(made.stdout), made.stderr
 
     def operations(self):
         for path, methods in self.document["paths"].items():
             for method, operation in methods.items():
                 yield path, method, operation
+
+    def test_every_row_is_described(self):
+        self.assertEqual(self.undescribed, "")
 
     def test_operations_have_names_of_their_own(self):
         names = [operation["operationId"] for _, _, operation in self.operations()]

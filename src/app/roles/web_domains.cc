@@ -2,11 +2,14 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "agent/schema.h"
 #include "api/openapi.h"
 #include "configversion/schema.h"
 #include "installation/schema.h"
 #include "organization/schema.h"
+#include "registry/schema.h"
 #include "run/schema.h"
+#include "ssh_key/schema.h"
 #include "state/schema.h"
 #include "team/schema.h"
 #include "user/schema.h"
@@ -120,7 +123,8 @@ void with_domains(const std::function<void(const WebDomains&)>& use) {
 std::vector<jsonapi::Schema> schemas() {
   std::vector<jsonapi::Schema> out;
   for (auto of : {user::schemas, organization::schemas, installation::schemas, workspace::schemas,
-                  variable::schemas, configversion::schemas, state::schemas, run::schemas, team::schemas}) {
+                  variable::schemas, configversion::schemas, state::schemas, run::schemas, team::schemas,
+                  agent::schemas, ssh_key::schemas, registry::schemas}) {
     for (jsonapi::Schema& schema : of()) out.push_back(std::move(schema));
   }
   return out;

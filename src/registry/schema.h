@@ -1,0 +1,11 @@
+#pragma once
+#include <vector>
+
+#include "jsonapi/schema.h"
+
+namespace terrane::registry {
+
+/// The documents of this domain's resources.
+std::vector<jsonapi::Schema> schemas();
+
+}  // namespace terrane::registry
