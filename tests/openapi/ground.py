@@ -4,6 +4,7 @@ import hashlib
 import json
 import uuid
 from base64 import b64encode
+from collections.abc import Callable
 
 from common.api import Api, document
 
@@ -11,6 +12,10 @@ CONFIGURATION = {"main.tf": 'resource "terraform_data" "x" {\n  input = 1\n}\nou
 
 
 ENGINE = "1.12.6"  # not the latest: versions are registered while runs are made
+
+
+TAGS = {"data": [{"type": "tags", "attributes": {"name": "standing"}}]}
+RETENTION = document("data-retention-policy-delete-olders", {"delete-older-than-n-days": 30})
 
 
 def name() -> str:
@@ -47,6 +52,17 @@ def make(api: Api) -> dict:
     ids["organization-memberships"] = membership(api, organization)
     ids["team-workspaces"] = grant(api, ids, "workspace", ids["teams"])
     ids["team-projects"] = grant(api, ids, "project", ids["teams"])
+    api.post(f"/workspaces/{workspace['id']}/relationships/tags", TAGS, expect=204)
+    ids["tags"] = api.get(f"/organizations/{organization}/tags")[0]["id"]
+    ids["feature-sets"] = max(api.get("/feature-sets"), key=lambda item: sum(
+        granted is True for granted in item["attributes"].values()))["id"]
+    ids["subscriptions"] = api.post(f"/admin/organizations/{organization}/subscription", subscription(ids))["id"]
+    ids["agent-pools"] = agent_pool(api, organization)
+    ids["ssh-keys"] = ssh_key(api, organization)
+    ids["varsets"] = variable_set(api, organization)
+    ids["comments"] = api.post(f"/runs/{run}/comments", document("comments", {"body": "standing"}))["id"]
+    ids["run-triggers"] = run_trigger(api, ids)
+    ids["registry-modules"] = registry_module(api, organization)["id"]
     return {"ids": ids, "workspace": "standing"}
 
 
@@ -71,6 +87,33 @@ def membership(api: Api, organization: str) -> str:
                     document("organization-memberships", {"email": f"{name()}@ground.example"}))["id"]
 
 
+def agent_pool(api: Api, organization: str) -> str:
+    return api.post(f"/organizations/{organization}/agent-pools", document("agent-pools", {"name": name()}))["id"]
+
+
+def ssh_key(api: Api, organization: str) -> str:
+    return api.post(f"/organizations/{organization}/ssh-keys",
+                    document("ssh-keys", {"name": name(), "value": "no real key"}))["id"]
+
+
+def variable_set(api: Api, organization: str) -> str:
+    return api.post(f"/organizations/{organization}/varsets", document("varsets", {"name": name()}))["id"]
+
+
+def trigger_of(api: Api, ids: dict[str, str]) -> dict:
+    source = api.make_workspace(ids["organizations"], name())["id"]
+    return document("run-triggers", {}, {"sourceable": ("workspaces", source)})
+
+
+def run_trigger(api: Api, ids: dict[str, str]) -> str:
+    return api.post(f"/workspaces/{ids['workspaces']}/run-triggers", trigger_of(api, ids))["id"]
+
+
+def registry_module(api: Api, organization: str) -> dict:
+    return api.post(f"/organizations/{organization}/registry-modules",
+                    document("registry-modules", {"name": name(), "provider": "null", "registry-name": "private"}))
+
+
 def grant_of(ids: dict[str, str], place: str, team: str) -> dict:
     return document(f"team-{place}s", {"access": "read"},
                     {"team": ("teams", team), place: (f"{place}s", ids[f"{place}s"])})
@@ -85,6 +128,7 @@ class Fresh:
 
     def __init__(self, api: Api, ids: dict[str, str]):
         self.api, self.ids = api, ids
+        self.version = ""  # the state version to which the next rollback goes
 
     def organization(self) -> dict:
         made = name()
@@ -96,6 +140,72 @@ class Fresh:
         self.api.post(f"/organizations/{made['organization']}/authentication-token",
                       document("authentication-tokens"))
         return made
+
+    def organization_with_retention(self) -> dict:
+        made = self.organization()
+        self.api.post(f"/organizations/{made['organization']}/relationships/data-retention-policy", RETENTION,
+                      expect=200)
+        return made
+
+    def workspace_with_retention(self) -> dict:
+        made = self.workspace()
+        self.api.post(f"/workspaces/{made['id']}/relationships/data-retention-policy", RETENTION, expect=200)
+        return made
+
+    def workspace_with_tags(self) -> dict:
+        made = self.workspace()
+        self.api.post(f"/workspaces/{made['id']}/relationships/tags", TAGS, expect=204)
+        return made
+
+    def agent_pool(self) -> dict:
+        return {"id": agent_pool(self.api, self.ids["organizations"])}
+
+    def ssh_key(self) -> dict:
+        return {"id": ssh_key(self.api, self.ids["organizations"])}
+
+    def variable_set(self) -> dict:
+        return {"id": variable_set(self.api, self.ids["organizations"])}
+
+    def variable_of_set(self) -> dict:
+        owner = self.variable_set()["id"]
+        made = self.api.post(f"/varsets/{owner}/relationships/vars",
+                             document("vars", {"key": name(), "value": "value", "category": "env"}))
+        return {"owner": owner, "id": made["id"]}
+
+    def run_trigger(self) -> dict:
+        return {"id": run_trigger(self.api, self.ids)}
+
+    def registry_module(self) -> dict:
+        made = registry_module(self.api, self.ids["organizations"])["attributes"]
+        return {"organization": self.ids["organizations"], "registry": made["registry-name"],
+                **{part: made[part] for part in ("namespace", "name", "provider")}}
+
+    def old_configuration(self) -> dict:
+        """One that no run needs."""
+        workspace = self.workspace()["id"]
+        old = self.api.make_configuration(workspace, CONFIGURATION)
+        self.api.make_configuration(workspace, CONFIGURATION)
+        return {"id": old}
+
+    def old_state_version(self) -> dict:
+        """One that is not current; its workspace is locked."""
+        workspace, lineage = self.locked_workspace()["id"], str(uuid.uuid4())
+        made = [self.api.make_state_version(workspace, state(serial, lineage), serial, lineage) for serial in (1, 2)]
+        return {"id": made[0].json["data"]["id"]}
+
+    def old_and_deleted(self, kind: str, make: Callable[[], dict]) -> dict:
+        made = make()
+        self.api.post(f"/{kind}/{made['id']}/actions/soft_delete_backing_data", expect=(200, 204))
+        return made
+
+    def workspace_to_roll_back(self) -> dict:
+        version = self.old_state_version()["id"]
+        self.version = version
+        workspace = self.api.get(f"/state-versions/{version}")["relationships"]["workspace"]["data"]["id"]
+        return {"id": workspace}
+
+    def rollback(self) -> dict:
+        return document("state-versions", {}, {"rollback-state-version": ("state-versions", self.version)})
 
     def project(self) -> dict:
         made = self.api.post(f"/organizations/{self.ids['organizations']}/projects",
@@ -118,7 +228,7 @@ class Fresh:
 
     def variable(self) -> dict:
         workspace = self.ids["workspaces"]
-        return {"workspace_id": workspace, "id": self.api.make_variable(workspace, name(), "value")["id"]}
+        return {"owner": workspace, "id": self.api.make_variable(workspace, name(), "value")["id"]}
 
     def token(self) -> dict:
         return {"id": token(self.api, self.ids["users"])}
@@ -162,6 +272,15 @@ class Fresh:
     def pending_run(self) -> dict:
         workspace = self.locked_workspace()["id"]
         return {"id": self.api.make_run(workspace, self.api.make_configuration(workspace, CONFIGURATION))["id"]}
+
+
+def named(ids: dict[str, str], kind: str) -> dict:
+    """A body that names the standing one of a kind."""
+    return {"data": [{"type": kind, "id": ids[kind]}]}
+
+
+def subscription(ids: dict[str, str]) -> dict:
+    return document("subscription", {}, {"feature-set": ("feature-sets", ids["feature-sets"])})
 
 
 def consumers(ids: dict[str, str]) -> dict:

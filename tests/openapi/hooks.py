@@ -4,6 +4,7 @@ Random ids find nothing, so most requests get those of the ground. Operations th
 thing until they have succeeded once.
 """
 
+import functools
 import json
 import os
 import random
@@ -28,7 +29,14 @@ BY_NAME = f"{ORGANIZATION}/workspaces/{{name}}"
 WORKSPACE = "/workspaces/{id}"
 CONSUMERS = f"{WORKSPACE}/relationships/remote-state-consumers"
 TEAM = "/teams/{id}/relationships"
-VARIABLE = "/workspaces/{workspace_id}/vars/{id}"
+VARIABLE = "/workspaces/{owner}/vars/{id}"
+VARIABLE_OF_SET = "/varsets/{owner}/relationships/vars/{id}"
+ADMIN = f"/admin{ORGANIZATION}"
+RETENTION = "/relationships/data-retention-policy"
+MODULE = f"{ORGANIZATION}/registry-modules/{{registry}}/{{namespace}}/{{name}}"
+DELETED_MODULE = "/registry-modules/actions/delete/{organization}/{name}"
+TESTS = f"{ORGANIZATION}/tests/registry-modules/{{registry}}/{{namespace}}/{{name}}/{{provider}}"
+OLD = {"configuration-versions": FRESH.old_configuration, "state-versions": FRESH.old_state_version}
 
 # What an operation uses up or changes.
 PREPARED = {
@@ -69,6 +77,37 @@ PREPARED = {
     ("DELETE", "/team-workspaces/{id}"): lambda: FRESH.grant("workspace"),
     ("PATCH", "/team-projects/{id}"): lambda: FRESH.grant("project"),
     ("DELETE", "/team-projects/{id}"): lambda: FRESH.grant("project"),
+    ("DELETE", f"{ORGANIZATION}/tags"): FRESH.organization,
+    ("POST", f"{ORGANIZATION}{RETENTION}"): FRESH.organization,
+    ("PATCH", f"{ORGANIZATION}{RETENTION}"): FRESH.organization,
+    ("GET", f"{ORGANIZATION}{RETENTION}"): FRESH.organization_with_retention,
+    ("DELETE", f"{ORGANIZATION}{RETENTION}"): FRESH.organization_with_retention,
+    ("GET", f"{WORKSPACE}{RETENTION}"): FRESH.workspace_with_retention,
+    ("DELETE", f"{WORKSPACE}{RETENTION}"): FRESH.workspace_with_retention,
+    ("PATCH", ADMIN): FRESH.organization,
+    ("DELETE", ADMIN): FRESH.organization,
+    ("POST", f"{ADMIN}/subscription"): FRESH.organization,
+    ("PATCH", f"{ADMIN}/relationships/module-consumers"): FRESH.organization,
+    ("DELETE", f"{WORKSPACE}/relationships/tags"): FRESH.workspace_with_tags,
+    ("PATCH", f"{WORKSPACE}/relationships/ssh-key"): FRESH.workspace,
+    ("PATCH", f"{WORKSPACE}/state-versions"): FRESH.workspace_to_roll_back,
+    ("PATCH", "/agent-pools/{id}"): FRESH.agent_pool,
+    ("DELETE", "/agent-pools/{id}"): FRESH.agent_pool,
+    ("PATCH", "/ssh-keys/{id}"): FRESH.ssh_key,
+    ("DELETE", "/ssh-keys/{id}"): FRESH.ssh_key,
+    ("PATCH", "/varsets/{id}"): FRESH.variable_set,
+    ("DELETE", "/varsets/{id}"): FRESH.variable_set,
+    **{(method, VARIABLE_OF_SET): FRESH.variable_of_set for method in ("GET", "PATCH", "DELETE")},
+    ("DELETE", "/run-triggers/{id}"): FRESH.run_trigger,
+    **{(method, f"{MODULE}/{{provider}}"): FRESH.registry_module for method in ("GET", "DELETE")},
+    ("DELETE", MODULE): FRESH.registry_module,
+    ("POST", DELETED_MODULE): FRESH.registry_module,
+    ("POST", f"{DELETED_MODULE}/{{provider}}"): FRESH.registry_module,
+    ("POST", f"{TESTS}/test-runs/configuration-versions"): FRESH.registry_module,
+    ("POST", "/configuration-versions/{id}/actions/archive"): FRESH.old_configuration,
+    **{("POST", f"/{kind}/{{id}}/actions/soft_delete_backing_data"): make for kind, make in OLD.items()},
+    **{("POST", f"/{kind}/{{id}}/actions/{action}_backing_data"): functools.partial(FRESH.old_and_deleted, kind, make)
+       for kind, make in OLD.items() for action in ("restore", "permanently_delete")},
     ("POST", "/runs/{id}/actions/apply"): FRESH.planned_run,
     ("POST", "/runs/{id}/actions/discard"): FRESH.planned_run,
     ("POST", "/runs/{id}/actions/cancel"): FRESH.pending_run,
@@ -88,10 +127,24 @@ BODIES = {
         lambda: ground.document("organization-memberships", {"email": f"{ground.name()}@ground.example"}),
     ("POST", "/team-workspaces"): lambda: ground.grant_of(IDS, "workspace", FRESH.team()["id"]),
     ("POST", "/team-projects"): lambda: ground.grant_of(IDS, "project", FRESH.team()["id"]),
+    ("POST", "/projects/{id}/relationships/workspaces"): lambda: ground.named(IDS, "workspaces"),
+    ("DELETE", f"{ORGANIZATION}/tags"): lambda: {"data": []},
+    ("POST", "/tags/{id}/relationships/workspaces"): lambda: ground.named(IDS, "workspaces"),
+    ("PATCH", f"{ADMIN}/relationships/module-consumers"): lambda: ground.named(IDS, "organizations"),
+    ("POST", f"{ADMIN}/subscription"): lambda: ground.subscription(IDS),
+    **{(method, f"/varsets/{{id}}/relationships/{kind}"): functools.partial(ground.named, IDS, kind)
+       for method in ("POST", "DELETE") for kind in ("workspaces", "projects")},
+    ("PATCH", f"{WORKSPACE}/relationships/ssh-key"):
+        lambda: ground.document("workspaces", {"id": IDS["ssh-keys"]}),
+    ("PATCH", f"{WORKSPACE}/state-versions"): FRESH.rollback,
+    ("POST", f"{WORKSPACE}/run-triggers"): lambda: ground.trigger_of(API, IDS),
+    ("POST", "/agent-pools/{id}/authentication-tokens"):
+        lambda: ground.document("authentication-tokens", {"description": "a token"}),
     ("DELETE", f"{ORGANIZATION}/team-tokens"): lambda: {"data": []},
 }
 # Parameters that an operation cannot do without, though each is optional by itself.
 QUERIES = {
+    ("GET", f"{WORKSPACE}/run-triggers"): {"filter[run-trigger][type]": "inbound"},
     ("GET", "/state-versions"): {"filter[workspace][name]": GROUND["workspace"],
                                  "filter[organization][name]": IDS["organizations"]},
     ("GET", "/team-workspaces"): {"filter[workspace][id]": IDS["workspaces"]},
@@ -128,7 +181,8 @@ def before_call(context, case, kwargs):
     first = operation not in _succeeded
     # Answers taught it ids that exist: what all others need is not used up.
     if operation in PREPARED and (first or STANDING & {str(value) for value in given.values()}):
-        case.path_parameters = {**given, **PREPARED[operation]()}
+        made = {**given, **PREPARED[operation]()}
+        case.path_parameters = {key: value for key, value in made.items() if f"{{{key}}}" in operation[1]}
     elif operation not in USED_UP and (first or _dice.random() < KNOWN):
         case.path_parameters = {**given, **standing(operation[1])}
     if first and operation in BODIES:
