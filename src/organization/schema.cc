@@ -11,9 +11,6 @@ using namespace jsonapi;
 
 namespace {
 
-constexpr std::string_view retention_types =
-    "data-retention-policy-delete-olders data-retention-policy-dont-deletes";
-
 json::value amount() { return nullable(integer(0, 1'000'000'000)); }
 
 /// Adds a flag for every entitlement.
@@ -102,7 +99,7 @@ std::vector<Schema> schemas() {
             shown("is-unified", boolean()), shown("saml-enabled", boolean()),
             shown("two-factor-conformant", boolean()), shown("enforce-hyok", boolean()),
             shown("stacks-enabled", boolean()), shown("trial-expires-at", nullable(time())),
-            shown("default-execution-mode", mode), related("data-retention-policy", retention_types),
+            shown("default-execution-mode", mode), related("data-retention-policy", retention_policy_types),
             needs("name", name), needs("email", jsonapi::text("^[a-z0-9.]{1,40}@[a-z0-9]{1,40}\\.example$")),
             takes("collaborator-auth-policy", one_of("password")),
             takes("default-execution-mode", simple_mode),

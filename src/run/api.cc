@@ -36,11 +36,10 @@ void Api::add_routes(http::Router& router) {
              {Form::page, "runs", "", "include"});
   router.add({Method::get, "/api/v2/organizations/:organization/capacity", api::bind<&Api::capacity>(this)},
              {Form::one, "organization-capacity"});
-  router.add({Method::get, "/api/v2/plans/:id", api::bind<&Api::show_plan>(this)}, {.query = "include"});
+  router.add({Method::get, "/api/v2/plans/:id", api::bind<&Api::show_plan>(this)});
   router.add({Method::get, "/api/v2/plans/:id/json-output", api::bind<&Api::plan_json>(this)},
              {Form::redirect});
-  router.add({Method::get, "/api/v2/runs/:id/plan", api::bind<&Api::run_plan>(this)},
-             {Form::one, "plans", "", "include"});
+  router.add({Method::get, "/api/v2/runs/:id/plan", api::bind<&Api::run_plan>(this)}, {Form::one, "plans"});
   router.add({Method::get, "/api/v2/runs/:id/plan/json-output", api::bind<&Api::run_plan_json>(this)},
              {Form::redirect});
   router.add({Method::get, "/api/v2/applies/:id", api::bind<&Api::show_apply>(this)}, {.query = "include"});

@@ -51,6 +51,12 @@ std::vector<Schema> schemas() {
        .members = {shown("name", jsonapi::text()), shown("sensitive", boolean()),
                    shown("type", jsonapi::text()), shown("value", anything()),
                    shown("detailed-type", anything())}},
+      // The same as a workspace's answer includes it.
+      {.name = "workspace-outputs",
+       .type = "workspace-outputs",
+       .members = {shown("name", jsonapi::text()), shown("sensitive", boolean()),
+                   shown("output-type", jsonapi::text()), shown("value", anything()),
+                   shown("detailed-type", anything())}},
   };
 }
 

@@ -110,8 +110,9 @@ void MembershipApi::add_routes(http::Router& router) {
   router.add({Method::get, all, api::bind<&Self::list>(this)},
              {.query = "q filter[status] filter[email] include"});
   router.add({Method::post, all, api::bind<&Self::create>(this), 64 * 1024});
-  router.add({Method::get, "/api/v2/organization-memberships", api::bind<&Self::list_own>(this)});
-  router.add({Method::get, one, api::bind<&Self::show>(this)});
+  router.add({Method::get, "/api/v2/organization-memberships", api::bind<&Self::list_own>(this)},
+             {.query = "include"});
+  router.add({Method::get, one, api::bind<&Self::show>(this)}, {.query = "include"});
   router.add({Method::del, one, api::bind<&Self::remove>(this)});
   includes_.add_resource("organization-memberships", load_memberships);
   includes_.add_relation("organization-memberships", "user", {"users"});

@@ -65,7 +65,7 @@ void TeamApi::add_routes(http::Router& router) {
              {Form::nothing, "", "identifiers"});
   router.add({Method::del, users, api::bind<&Self::remove_users>(this), body_limit},
              {Form::nothing, "", "identifiers"});
-  router.add({Method::get, memberships, api::bind<&Self::list_memberships>(this)});
+  router.add({Method::get, memberships, api::bind<&Self::list_memberships>(this)}, {.query = "include"});
   router.add({Method::post, memberships, api::bind<&Self::add_memberships>(this), body_limit},
              {Form::nothing, "", "identifiers"});
   router.add({Method::del, memberships, api::bind<&Self::remove_memberships>(this), body_limit},

@@ -90,7 +90,7 @@ void TokenApi::add_routes(http::Router& router) {
   router.add({Method::post, named, api::bind<&Self::create_named>(this), 64 * 1024});
   router.add({Method::get, named, api::bind<&Self::list_of_team>(this)});
   router.add({Method::get, all, api::bind<&Self::list_of_organization>(this)},
-             {Form::page, "authentication-tokens", "", "q sort"});
+             {Form::page, "authentication-tokens", "", "q filter[status] filter[expiry_status] sort"});
   router.add({Method::del, all, api::bind<&Self::remove_many>(this), 64 * 1024},
              {Form::nothing, "", "identifiers"});
 }
