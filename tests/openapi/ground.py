@@ -32,7 +32,8 @@ def make(api: Api) -> dict:
     organization = name()
     api.make_organization(organization)
     user = api.get("/account/details")["id"]
-    workspace = api.make_workspace(organization, "standing", auto_apply=True, terraform_version=ENGINE)
+    workspace = api.make_workspace(organization, "standing", auto_apply=True, terraform_version=ENGINE,
+                                   structured_run_output_enabled=True)
     configuration = api.make_configuration(workspace["id"], CONFIGURATION)
     run = api.make_run(workspace["id"], configuration)["id"]
     api.wait_run(run, "applied", seconds=120)
@@ -268,6 +269,12 @@ class Fresh:
         run = self.api.make_run(workspace, self.api.make_configuration(workspace, CONFIGURATION))["id"]
         self.api.wait_run(run, "planned", seconds=120)
         return {"id": run}
+
+    def waiting_run(self) -> dict:
+        """One that a planned run keeps from being planned."""
+        first = self.planned_run()["id"]
+        workspace = self.api.run(first)["relationships"]["workspace"]["data"]["id"]
+        return {"id": self.api.make_run(workspace)["id"]}
 
     def pending_run(self) -> dict:
         workspace = self.locked_workspace()["id"]

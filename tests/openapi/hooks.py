@@ -111,6 +111,7 @@ PREPARED = {
     ("POST", "/runs/{id}/actions/apply"): FRESH.planned_run,
     ("POST", "/runs/{id}/actions/discard"): FRESH.planned_run,
     ("POST", "/runs/{id}/actions/cancel"): FRESH.pending_run,
+    ("POST", "/runs/{id}/actions/force-execute"): FRESH.waiting_run,
 }
 # Bodies in which more must fit together than a schema can say.
 BODIES = {
