@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "api/excerpt.h"
 #include "base/text.h"
 
 namespace terrane::api {
@@ -18,8 +19,8 @@ std::string kebab(std::string_view name) {
 }
 
 Error unknown(std::string_view path) {
-  return {Code::invalid, "Invalid include parameter: '" + std::string(path.substr(0, 100)) +
-                             "' is not a relation of this resource."};
+  return {Code::invalid,
+          "Invalid include parameter: '" + excerpt(path) + "' is not a relation of this resource."};
 }
 
 std::pair<std::string, std::string> key_of(const json::object& resource) {

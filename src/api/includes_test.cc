@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "api/testing_client.h"
+#include "base/text.h"
 #include "testing/run.h"
 #include "testing/test_database.h"
 
@@ -193,6 +194,9 @@ TEST(Includes, RefuseUnknownRelationsAlsoOfNothing) {
             << "clients look for the words";
       }
     }
+    const std::string cut = std::string(99, 'x') + "%F0%9D%95%BF";
+    TestAnswer long_one = co_await stage.get("/books/1?include=" + cut);
+    EXPECT_TRUE(is_clean_utf8(long_one.body)) << "no half character is repeated";
     std::string deep = "written_by.best_friend.best_friend.best_friend";
     EXPECT_EQ((co_await stage.get("/books/1?include=" + deep)).status, 200);
     EXPECT_EQ((co_await stage.get("/books/1?include=" + deep + ".best_friend")).status, 400);

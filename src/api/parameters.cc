@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "api/excerpt.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -13,7 +14,7 @@ constexpr std::size_t most_values = 100;
 constexpr std::size_t most_tags = 20;
 
 [[noreturn]] void wrong(std::string_view name, const std::string& rule) {
-  throw Error(Code::invalid, "The parameter " + std::string(name.substr(0, 100)) + " " + rule);
+  throw Error(Code::invalid, "The parameter " + excerpt(name) + " " + rule);
 }
 
 /// The value of a parameter that can go to PostgreSQL.
@@ -32,8 +33,7 @@ jsonapi::Page page(const http::Request& request) {
     std::optional<std::string_view> value = request.query.find(name);
     if (!value || value->empty()) return;
     std::optional<std::int64_t> number = parse_int(*value);
-    if (!number || *number < 1)
-      wrong(name, "must be a whole number from 1, not '" + std::string(value->substr(0, 100)) + "'.");
+    if (!number || *number < 1) wrong(name, "must be a whole number from 1, not '" + excerpt(*value) + "'.");
     into = std::min(*number, most);
   };
   read("page[number]", page.number, 1'000'000'000);

@@ -1,5 +1,6 @@
 #include "team/token_api.h"
 
+#include "api/excerpt.h"
 #include "base/text.h"
 #include "postgres/known_commit.h"
 #include "team/token_sql.h"
@@ -46,7 +47,7 @@ std::vector<std::string> statuses_of(const http::Request& request) {
       for (std::string_view one :
            {"active", "expiring_in_7_days", "expiring_in_30_days", "expired", "no_expiration"})
         known = known || one == status;
-      if (!known) throw Error(Code::invalid, "There is no status '" + std::string(status) + "' of tokens.");
+      if (!known) throw Error(Code::invalid, "There is no status '" + api::excerpt(status) + "' of tokens.");
       statuses.emplace_back(status);
     }
   }
