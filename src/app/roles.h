@@ -19,7 +19,8 @@ int broker_main(const RoleConfig& config);
 constexpr int public_listener_fd = 3;
 constexpr int job_listener_fd = 4;
 
-/// Redis channel on which background tells all webs of revoked tokens; the payload is a token's id, or empty for all.
+/// Redis channel on which background tells all webs of revoked tokens; the payload is a token's id, or empty
+/// for all.
 constexpr const char* revoked_tokens_channel = "tokens";
 
 }  // namespace terrane::app

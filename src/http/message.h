@@ -35,8 +35,8 @@ class Headers {
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
-  /// Suspends until some bytes are there; returns how many were written into `into`, 0 at the end. Throws when the peer broke off
-  /// (Error{invalid}) or sent nothing for the idle limit.
+  /// Suspends until some bytes are there; returns how many were written into `into`, 0 at the end. Throws
+  /// when the peer broke off (Error{invalid}) or sent nothing for the idle limit.
   virtual Task<std::size_t> read(std::span<char> into) = 0;
 };
 
@@ -65,10 +65,12 @@ struct Request {
   std::string peer;            ///< the peer's IP address, or "unix"
   std::string client_name;     ///< the common name of the peer's verified certificate, empty without one
   std::string id;              ///< request id, made by the server
-  std::vector<std::pair<std::string, std::string>> parameters;  ///< `:name` parts of the route's pattern, decoded
-  std::any principal;          ///< whatever the API layer's authentication put there
+  std::vector<std::pair<std::string, std::string>>
+      parameters;      ///< `:name` parts of the route's pattern, decoded
+  std::any principal;  ///< whatever the API layer's authentication put there
 
-  /// The route parameter `name`; asking for one that the pattern lacks is a defect and throws Error{internal}.
+  /// The route parameter `name`; asking for one that the pattern lacks is a defect and throws
+  /// Error{internal}.
   const std::string& parameter(std::string_view name) const;
 };
 
@@ -81,7 +83,7 @@ struct Response {
   std::string body;                            ///< sent when `stream` is null
   std::shared_ptr<ByteSource> stream;          ///< sent piece by piece
   std::optional<std::uint64_t> stream_length;  ///< Content-Length of the stream; chunked without it
-  std::function<void()> after_sent;            ///< called once, when the last byte has been written to the socket
+  std::function<void()> after_sent;  ///< called once, when the last byte has been written to the socket
 };
 
 /// What answers a request. It may throw Error: the server's error handler makes the answer of it.

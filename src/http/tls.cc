@@ -243,8 +243,8 @@ class TlsStream final : public Stream {
 
   Task<> flush_some() {
     error_code failure;
-    std::size_t count = co_await socket_.async_write_some(
-        asio::buffer(bytes_.out), asio::redirect_error(asio::use_awaitable, failure));
+    std::size_t count = co_await socket_.async_write_some(asio::buffer(bytes_.out),
+                                                          asio::redirect_error(asio::use_awaitable, failure));
     if (failure) {
       write_failed_ = true;
       throw boost::system::system_error(failure);
@@ -274,8 +274,8 @@ class TlsStream final : public Stream {
 
   asio::generic::stream_protocol::socket socket_;
   Ciphertext bytes_;
-  // Nothing more can be sent, not even an alert. Whoever reads on, for what the peer may have answered before, must
-  // not try: after a failed write Asio waits for an event that the kernel has reported already.
+  // Nothing more can be sent, not even an alert. Whoever reads on, for what the peer may have answered
+  // before, must not try: after a failed write Asio waits for an event that the kernel has reported already.
   bool write_failed_ = false;
   std::shared_ptr<TlsContext> context_;
   std::unique_ptr<SSL, Free<SSL_free>> ssl_;

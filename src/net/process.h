@@ -1,12 +1,11 @@
 #pragma once
-#include <sys/types.h>
-
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 #include <utility>
 #include <vector>
 
@@ -17,25 +16,30 @@ namespace terrane::net {
 
 /// How a guarded program is ended when its parent dies, and what counts as part of it.
 struct Guard {
-  bool whole_tree = false;   ///< with all its descendants, also those in sessions of their own; they end when the program ends, too
+  bool whole_tree = false;  ///< with all its descendants, also those in sessions of their own; they end when
+                            ///< the program ends, too
   int stop_signal = SIGTERM;                   ///< for the program, or for its group with whole_tree
   std::chrono::milliseconds stop_limit{5000};  ///< then SIGKILL
-  int keep_open = -1;  ///< a descriptor that stays open as long as the guard runs, so a lock on it tells when all is over
+  int keep_open =
+      -1;  ///< a descriptor that stays open as long as the guard runs, so a lock on it tells when all is over
 };
 
-/// How a child process is started. Nothing of the parent's environment or open files is inherited but what stands here.
+/// How a child process is started. Nothing of the parent's environment or open files is inherited but what
+/// stands here.
 struct ProcessOptions {
-  std::vector<std::string> argv;                      ///< argv[0] is the absolute path of the program
+  std::vector<std::string> argv;  ///< argv[0] is the absolute path of the program
   std::map<std::string, std::string> environment;
   std::filesystem::path directory = "/";
-  std::optional<uid_t> uid;                           ///< change to this user (needs root)
-  std::optional<gid_t> gid;                           ///< its group; the number of the user when absent
-  std::vector<gid_t> groups;                          ///< supplementary groups, set when uid is given
-  std::vector<std::pair<int, int>> files;             ///< (descriptor here, number in the child); 0, 1 and 2 default to /dev/null
-  bool own_session = true;                            ///< setsid: signals to the parent's group do not reach it
-  bool die_with_parent = false;                       ///< SIGTERM when the parent's thread ends (PR_SET_PDEATHSIG)
-  /// Starts the program through a guard: a small process between parent and program that outlives the parent by as much as it takes to
-  /// end the program, and passes its exit status on. `Process` looks the same, it speaks of the program.
+  std::optional<uid_t> uid;   ///< change to this user (needs root)
+  std::optional<gid_t> gid;   ///< its group; the number of the user when absent
+  std::vector<gid_t> groups;  ///< supplementary groups, set when uid is given
+  std::vector<std::pair<int, int>>
+      files;                     ///< (descriptor here, number in the child); 0, 1 and 2 default to /dev/null
+  bool own_session = true;       ///< setsid: signals to the parent's group do not reach it
+  bool die_with_parent = false;  ///< SIGTERM when the parent's thread ends (PR_SET_PDEATHSIG)
+  /// Starts the program through a guard: a small process between parent and program that outlives the parent
+  /// by as much as it takes to end the program, and passes its exit status on. `Process` looks the same, it
+  /// speaks of the program.
   std::optional<Guard> guard;
 };
 
@@ -70,8 +74,8 @@ class Process {
   int wait_fd_ = -1;  // to wait for it: the guard's, if there is one
 };
 
-/// Starts the program, feeds `input`, collects standard output and error (at most 4 MiB each, the rest is dropped), waits.
-/// Throws Error{unavailable} at `limit`, after SIGKILL to its group.
+/// Starts the program, feeds `input`, collects standard output and error (at most 4 MiB each, the rest is
+/// dropped), waits. Throws Error{unavailable} at `limit`, after SIGKILL to its group.
 struct Captured {
   ExitStatus status;
   std::string output;

@@ -52,9 +52,10 @@ bool executes(pid_t pid) {
   return state != std::string::npos && text[state + 2] != 'Z' && text[state + 2] != 'X';
 }
 
-/// A postmaster that was killed leaves its pid in a file, and PostgreSQL takes any process of that number for it, also a zombie that pid 1 is
-/// slow to reap and a stranger. The number is replaced by one that cannot exist; the shared memory's id in the same file stays, by which
-/// PostgreSQL recognises backends that live on.
+/// A postmaster that was killed leaves its pid in a file, and PostgreSQL takes any process of that number for
+/// it, also a zombie that pid 1 is slow to reap and a stranger. The number is replaced by one that cannot
+/// exist; the shared memory's id in the same file stays, by which PostgreSQL recognises backends that live
+/// on.
 Task<> forget_dead_postmaster(std::filesystem::path data) {
   const std::filesystem::path file = data / "postmaster.pid";
   if (!std::filesystem::exists(file)) co_return;
@@ -71,7 +72,8 @@ Task<> forget_dead_postmaster(std::filesystem::path data) {
   while (ours_lives() && net::Clock::now() < deadline) co_await net::sleep_for(std::chrono::milliseconds(50));
   if (ours_lives()) co_return;  // PostgreSQL says what is wrong
   // The socket's lock file says the same number, and guards nothing that the data directory's does not.
-  for (const auto& entry : std::filesystem::directory_iterator(data.parent_path() / "sock")) std::filesystem::remove(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(data.parent_path() / "sock"))
+    std::filesystem::remove(entry.path());
   struct stat owner{};
   ::stat(file.c_str(), &owner);
   net::write_file(file, "2147483647" + text.substr(end), {0600, owner.st_uid, owner.st_gid});
