@@ -4,6 +4,15 @@
 #include "run/run_sql.h"
 
 namespace terrane::run {
+namespace {
+
+http::Response accepted() {
+  http::Response response;
+  response.status = 202;
+  return response;
+}
+
+}  // namespace
 
 Task<http::Response> Api::confirm(http::Request& request) {
   json::object body = co_await api::read_object(request);
@@ -22,9 +31,7 @@ Task<http::Response> Api::confirm(http::Request& request) {
   co_await tx.run(sql::run_set_confirmed_by, postgres::Params::of(seen.run.id, principal.id));
   co_await add_comment(tx, request, seen, body);
   co_await tx.commit();
-  http::Response response;
-  response.status = 202;
-  co_return response;
+  co_return accepted();
 }
 
 Task<http::Response> Api::discard(http::Request& request) {
@@ -36,9 +43,7 @@ Task<http::Response> Api::discard(http::Request& request) {
   co_await transition(tx, seen.run, Event::discard, std::move(cause));
   co_await add_comment(tx, request, seen, body);
   co_await tx.commit();
-  http::Response response;
-  response.status = 202;
-  co_return response;
+  co_return accepted();
 }
 
 Task<http::Response> Api::cancel(http::Request& request) {
@@ -63,9 +68,7 @@ Task<http::Response> Api::cancel(http::Request& request) {
   }
   co_await add_comment(tx, request, seen, body);
   co_await tx.commit();
-  http::Response response;
-  response.status = 202;
-  co_return response;
+  co_return accepted();
 }
 
 Task<http::Response> Api::force_cancel(http::Request& request) {
@@ -87,9 +90,7 @@ Task<http::Response> Api::force_cancel(http::Request& request) {
   co_await tx.run(sql::run_wake, postgres::Params::of(seen.run.id));
   co_await add_comment(tx, request, seen, body);
   co_await tx.commit();
-  http::Response response;
-  response.status = 202;
-  co_return response;
+  co_return accepted();
 }
 
 Task<http::Response> Api::force_execute(http::Request& request) {
@@ -126,9 +127,7 @@ Task<http::Response> Api::force_execute(http::Request& request) {
   co_await trace(tx, seen.run.id.text(), principal.id, "force-execute", detail);
   co_await tx.run(sql::run_wake, postgres::Params::of(seen.run.id));
   co_await tx.commit();
-  http::Response response;
-  response.status = 202;
-  co_return response;
+  co_return accepted();
 }
 
 }  // namespace terrane::run

@@ -54,6 +54,13 @@ Task<std::optional<StateVersion>> find_by_object(postgres::Tx& tx, const std::st
   co_return from_row(*row);
 }
 
+std::map<std::string, std::string> facts_of(const Identity& identity, const std::optional<std::string>& run) {
+  return {{"serial", std::to_string(identity.serial)},
+          {"md5", identity.md5},
+          {"lineage", identity.lineage.value_or("")},
+          {"run", run.value_or("")}};
+}
+
 Verdict judge(const std::optional<Identity>& current, const Identity& given, bool force) {
   if (!current || force) return Verdict::accept;
   if (current->lineage && given.lineage && *current->lineage != *given.lineage)

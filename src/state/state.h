@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -72,6 +73,9 @@ struct Identity {
   std::string md5;
 };
 Verdict judge(const std::optional<Identity>& current, const Identity& given, bool force);
+
+/// What the header of a state's bytes says of them, so that recovery finds them without their row.
+std::map<std::string, std::string> facts_of(const Identity& identity, const std::optional<std::string>& run);
 
 /// A state that the engine wrote under a live lease: it is accepted whatever the lock says, becomes current
 /// at once and is intermediate until its phase has ended. Its object has been uploaded. Repeating it changes

@@ -49,7 +49,8 @@ Task<http::Response> Api::rollback(http::Request& request) {
     require_lock_of(principal, seen.workspace);
     if (!source->usable())
       throw Error(Code::conflict, "The state version has no bytes to go back to.", pointer);
-    co_await object::insert(tx, object, "state", source->workspace);
+    const Identity identity{source->serial, source->lineage, source->md5};
+    co_await object::insert(tx, object, "state", source->workspace, facts_of(identity, std::nullopt));
     co_await object::insert(tx, json_object, "json-state", source->workspace);
     // The serial stays that of the bytes: the engine's next state counts on from it.
     co_await tx.run(sql::state_version_insert,

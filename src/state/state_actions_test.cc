@@ -89,6 +89,12 @@ TEST(StateRollback, MakesANewVersionOfTheSameBytes) {
     EXPECT_NE(back.at("/data/attributes/hosted-state-download-url"),
               (co_await stage.show(first)).at("/data/attributes/hosted-state-download-url"))
         << "bytes of its own";
+    const std::string facts =
+        "SELECT facts->>'serial' || ' ' || (facts->>'lineage') FROM terrane.objects WHERE id = ";
+    EXPECT_EQ(co_await stage.value(facts + "(SELECT object_id FROM terrane.state_versions WHERE id = '" +
+                                   made + "')"),
+              "1 line")
+        << "recovery knows them by their header";
     std::string next = co_await stage.write(2, "{\"serial\": 2, \"next\": true}");
     EXPECT_EQ(co_await stage.current(), next) << "the serial counts on from the bytes'";
   });

@@ -371,11 +371,7 @@ Task<http::Response> Api::create(http::Request& request) {
         if (verdict != Verdict::accept) throw Error(Code::conflict, conflict_text(verdict, *current));
       }
     }
-    std::map<std::string, std::string> facts{{"serial", std::to_string(identity.serial)},
-                                             {"md5", identity.md5},
-                                             {"lineage", identity.lineage.value_or("")},
-                                             {"run", run.value_or("")}};
-    co_await object::insert(tx, object, "state", seen.workspace.id.text(), facts);
+    co_await object::insert(tx, object, "state", seen.workspace.id.text(), facts_of(identity, run));
     co_await object::insert(tx, json_object, "json-state", seen.workspace.id.text());
     std::optional<std::int64_t> size;
     co_await tx.run(
